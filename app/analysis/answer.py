@@ -1,0 +1,130 @@
+"""Correlations in words: the sentence that a report opens with, and how much of it may be claimed.
+
+The answer is the doubly centred correlation, in which neither easy tasks nor strong models count. That few-shot is the
+better predictor than the base's own zero-shot is said only where the interval of the difference excludes 0 and the
+check on normal scores away from the floor agrees.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from app.analysis.vocabulary import CONDITIONS, FLOOR_FILTER
+
+
+class Row(NamedTuple):
+    """One row of the table "correlations"."""
+
+    study: str
+    level: str
+    method: str
+    x: str
+    y: str
+    filter: str
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    n: int
+    n_clusters: int
+    n_tasks: int
+    df: float | None
+    interval: str
+    note: str
+
+
+class Answer(NamedTuple):
+    """`sentence` is the study's answer; `rival` sets it against the baseline; `picture` is a short title."""
+
+    sentence: str
+    rival: str
+    picture: str
+
+
+def rows_of(correlations: pa.Table) -> list[Row]:
+    """The table's rows with types."""
+    return [Row(**row) for row in correlations.to_pylist()]
+
+
+def find(rows: Sequence[Row], level: str, method: str = "pearson", *, filter: str = "all", x: str = "") -> Row | None:  # noqa: A002 - the column's name
+    """The row of a level, method and subset; the first predictor unless `x` is given; None where there is none."""
+    for row in rows:
+        if (row.level, row.method, row.filter) == (level, method, filter) and x in ("", row.x):
+            return row
+    return None
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """Two decimals with a true minus sign; a dash for None."""
+    if value is None:
+        return "–"
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return ("0.00" if text in ("-0.00", "+0.00") and not signed else text).replace("-", "−")
+
+
+def bounds(row: Row, *, signed: bool = False) -> str:
+    """`[low, high]`, or an empty string where there is no interval."""
+    if row.ci_low is None:
+        return ""
+    return f"[{number(row.ci_low, signed=signed)}, {number(row.ci_high, signed=signed)}]"
+
+
+def answer(rows: Sequence[Row]) -> Answer:
+    """The study's answer in words, from all its pairs."""
+    main = find(rows, "doubly_centred")
+    if main is None or main.estimate is None:
+        why = main.note.split(";")[0] if main else "there are no pairs"
+        return Answer(f"There is no answer yet: {why}.", "", "No answer yet")
+    x, y = CONDITIONS.get(main.x, main.x), CONDITIONS.get(main.y, main.y)
+    removed = "with task difficulty and model strength removed"
+    if main.ci_low is None or main.ci_high is None:
+        reason = main.note.split(";")[0]
+        sentence = f"In this study {x} and {y} correlate at r = {number(main.estimate)}, {removed}; {reason}."
+        return Answer(sentence, _rival(rows, main.x), f"r = {number(main.estimate)} ({reason.split(':')[0]})")
+    interval = f"r = {number(main.estimate)}, 95 % interval {number(main.ci_low)} to {number(main.ci_high)}"
+    if main.ci_low > 0:
+        sentence = f"{x[0].upper()}{x[1:]} predict the {y}: {removed}, {interval}."
+        title = f"{x[0].upper()}{x[1:]} predict the {y}"
+    elif main.ci_high < 0:
+        sentence = f"{x[0].upper()}{x[1:]} run against the {y}: {removed}, {interval}."
+        title = f"{x[0].upper()}{x[1:]} run against the {y}"
+    else:
+        sentence = f"It stays open whether {x} predict the {y}: {removed}, {interval}."
+        title = f"It stays open whether {x} predict the {y}"
+    return Answer(sentence, _rival(rows, main.x), title)
+
+
+def _rival(rows: Sequence[Row], x: str) -> str:
+    """How the baseline does, and whether the difference may be claimed."""
+    delta = find(rows, "doubly_centred", "pearson-delta")
+    if delta is None or delta.estimate is None:
+        return ""
+    z = delta.x.removeprefix(f"{x} - ")
+    rival = find(rows, "doubly_centred", x=z)
+    if rival is None or rival.estimate is None:
+        return ""
+    interval = f" {bounds(delta, signed=True)}" if delta.ci_low is not None else ""
+    said = (
+        f"The {CONDITIONS.get(z, z)} reach r = {number(rival.estimate)} {bounds(rival)}".rstrip()
+        + f"; the difference is {number(delta.estimate, signed=True)}{interval}"
+    )
+    return f"{said}: {_claim(rows, delta)}."
+
+
+def _claim(rows: Sequence[Row], delta: Row) -> str:
+    if delta.ci_low is None or delta.ci_high is None:
+        return "too few families, bases or tasks to say which predicts better"
+    if delta.ci_low <= 0 <= delta.ci_high:
+        return "this study does not tell which predicts better"
+    better = "few-shot" if delta.ci_low > 0 else "the baseline"
+    check = find(rows, "doubly_centred", "normal-scores-delta", filter=FLOOR_FILTER)
+    agrees = check is not None and check.ci_low is not None and check.ci_high is not None and (
+        check.ci_low > 0 if delta.ci_low > 0 else check.ci_high < 0
+    )
+    if agrees:
+        return f"{better} predicts better, also on normal scores of tasks away from the floor"
+    return (
+        f"{better} looks better, but the check on normal scores of tasks away from the floor does not confirm it, "
+        "so no claim is made"
+    )

@@ -1,0 +1,252 @@
+"""Pairs to correlations: every level, method and subset, with an interval or the reason why there is none.
+
+Predictors appear in the column x: a condition by its name; "A - B" for the difference of two predictors' coefficients
+(methods ending in -delta); "A | B" for A with B held fixed (pearson-partial). Differences are the test of whether
+few-shot predicts better than the base model's own zero-shot does, and are claimed only after the check on normal
+scores over tasks away from the floor (filter "median>0.15"): a rival near its floor manufactures a difference.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial as bind
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from app import tables
+from app.analysis import coefficients as co
+from app.analysis import grid as grids
+from app.analysis import jackknife as jk
+from app.analysis.vocabulary import FLOOR, FLOOR_FILTER, LEVELS, METHODS, Level, Method
+from app.study import Analysis
+
+MIN_TASKS = 10
+MIN_CLUSTERS = 5
+
+_CELL_LEVELS: tuple[Level, ...] = ("pooled", "within_task", "doubly_centred")
+
+
+class _Subset(NamedTuple):
+    """A filter, the cells it keeps, and what is computed on them."""
+
+    name: str
+    mask: NDArray[np.bool_]
+    levels: tuple[Level, ...]
+    methods: tuple[Method, ...]
+    sensitivity: bool = False
+
+
+class _Estimates:
+    """The replicates of one grid; those of a single predictor are kept, because differences need them again."""
+
+    def __init__(self, grid: grids.Grid) -> None:
+        self.grid = grid
+        self._made: dict[tuple[str, ...], jk.Replicates] = {}
+
+    def single(self, level: Level, method: Method, side: str, deleting: bool) -> jk.Replicates:
+        """The coefficient of predictor `side` (x or z) with y; `deleting`: with replicates."""
+        key = (level, method, side)
+        if key not in self._made:
+            z = self.grid.sides.z
+            if method == "pearson":
+                a = self.grid.sides.x if side == "x" or z is None else z
+                self._made[key] = _weighted(self.grid, level, a, deleting)
+            else:
+                self._made[key] = _general(self.grid, bind(_coefficient, level, method, side), deleting)
+        return self._made[key]
+
+    def delta(self, level: Level, method: Method, deleting: bool) -> jk.Replicates:
+        """The coefficient of x less that of z."""
+        x, z = self.single(level, method, "x", deleting), self.single(level, method, "z", deleting)
+        sides, clusters = self.grid.sides, self.grid.clusters
+        blocks = jk.block_variance_delta(sides, level, clusters) if deleting and method == "pearson" else 0.0
+        return jk.Replicates(x.estimate - z.estimate, x.by_cluster - z.by_cluster, x.by_task - z.by_task, blocks)
+
+
+class _Measure(NamedTuple):
+    """One row to be: its method and predictor, the scale of its interval, and how its replicates are made."""
+
+    method: str
+    x: str
+    fisher: bool
+    blocks: bool
+    replicates: Callable[[bool], jk.Replicates]
+
+
+def correlations(pairs: pa.Table, analysis: Analysis, study_name: str) -> pa.Table:
+    """The table "correlations" of a table "pairs".
+
+    Subsets: all pairs; role=, tuned_on=, pretrained_on= (each value present); family!= (leave one family out), family=,
+    task=. Intervals are jack2's, over families or bases (`analysis.cluster_by`) and tasks. There is none below 10 tasks
+    or 5 clusters, nor where an estimate or a replicate is undefined; `note` says why, and names what was left out.
+
+    Raises StoreError where a base, run and task occur twice.
+    """
+    found = grids.cells(tables.checked("pairs", pairs), analysis.cluster_by)
+    conditions = (analysis.x, analysis.y, analysis.baseline)
+    rows: list[dict[str, object]] = []
+    for subset in _subsets(pairs, found):
+        for row in _rows(found.where(subset.mask), subset, conditions, analysis.cluster_by):
+            rows.append({"study": study_name, "y": analysis.y, "filter": subset.name, **row})
+    return tables.build("correlations", rows)
+
+
+def _subsets(pairs: pa.Table, found: grids.Cells) -> Iterator[_Subset]:
+    yield _Subset("all", np.full(pairs.num_rows, True), LEVELS, METHODS, True)
+    for name, levels, methods in (
+        ("role", LEVELS, METHODS),
+        ("tuned_on", LEVELS, METHODS),
+        ("pretrained_on", LEVELS, METHODS),
+        ("family", _CELL_LEVELS, METHODS[:2]),
+        ("task", LEVELS[:1], METHODS[:2]),
+    ):
+        column = pairs[name].to_pylist()
+        for value in sorted({part for part in column if part is not None}):
+            label = str(value).lower() if isinstance(value, bool) else str(value)
+            mask = np.array([part == value for part in column], np.bool_)
+            yield _Subset(f"{name}={label}", mask, levels, methods, name == "role")
+            if name == "family" and not mask.all():
+                yield _Subset(f"{name}!={label}", ~mask, _CELL_LEVELS, METHODS[:1])
+    yield from _above_floor(found)
+
+
+def _above_floor(found: grids.Cells) -> Iterator[_Subset]:
+    """Tasks whose median x, y and z all exceed `FLOOR`; nothing where there is no rival."""
+    if not np.isfinite(found.z).any():
+        return
+    kept = np.full(len(found.tasks), False)
+    for task in np.unique(found.tasks):
+        mine = (found.tasks == task) & np.isfinite(found.x + found.y + found.z)
+        if mine.any() and all(np.median(side[mine]) > FLOOR for side in (found.x, found.y, found.z)):
+            kept |= mine
+    yield _Subset(FLOOR_FILTER, kept, ("doubly_centred",), METHODS[:1], True)
+
+
+def _rows(
+    found: grids.Cells, subset: _Subset, conditions: tuple[str, str, str | None], cluster_by: str
+) -> Iterator[dict[str, object]]:
+    x, _, z = conditions
+    plain = _Estimates(grids.complete(found, rival=False))
+    rival = _Estimates(grids.complete(found, rival=True)) if z is not None and np.isfinite(found.z).any() else None
+    if rival and np.array_equal(rival.grid.sides.x, plain.grid.sides.x):
+        plain = rival  # z is missing nowhere: one grid serves both
+    for level in subset.levels:
+        for measure in _measures(plain, level, subset, x, None):
+            yield _row(plain.grid, level, measure, cluster_by)
+        if rival is not None:
+            for measure in _measures(rival, level, subset, x, z):
+                yield _row(rival.grid, level, measure, cluster_by)
+
+
+def _measures(found: _Estimates, level: Level, subset: _Subset, x: str, z: str | None) -> Iterator[_Measure]:
+    """Without a rival `z`: what x predicts. With one: what z predicts, and what x adds to it."""
+    for method in subset.methods:
+        if z is None:
+            yield _Measure(method, x, True, method == "pearson", bind(found.single, level, method, "x"))
+        else:
+            yield _Measure(method, z, True, method == "pearson", bind(found.single, level, method, "z"))
+            delta = bind(found.delta, level, method)
+            yield _Measure(f"{method}-delta", f"{x} - {z}", False, method == "pearson", delta)
+    if z is not None and level in ("pooled", "doubly_centred") and "kendall" in subset.methods:
+        held = bind(_general, found.grid, bind(_partial_at, level))
+        yield _Measure("pearson-partial", f"{x} | {z}", True, False, held)
+    if subset.sensitivity and level == "doubly_centred":
+        if z is None:
+            yield _Measure("normal-scores", x, True, False, bind(_general, found.grid, _normal_x))
+        else:
+            yield _Measure("normal-scores-delta", f"{x} - {z}", False, False, bind(_general, found.grid, _normal_delta))
+
+
+def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str) -> dict[str, object]:
+    runs, tasks = grid.shape
+    clusters = len(grid.cluster_names)
+    refusal = _refusal(tasks, clusters, cluster_by)
+    made = measure.replicates(refusal == "")
+    defined = bool(np.isfinite(made.estimate))
+    found = jk.interval(made, fisher=measure.fisher) if defined and not refusal else None
+    notes = list(grid.notes)
+    if not defined:
+        notes.insert(0, f"not estimable: {_undefined(grid, level)}")
+    elif refusal:
+        notes.insert(0, refusal)
+    elif found is None:
+        notes.insert(0, "no interval: the estimate is exact or undefined without some family, base or task")
+    elif cluster_by == "base":
+        notes.append("the interval treats bases as independent")
+    return {
+        "level": level,
+        "method": measure.method,
+        "x": measure.x,
+        "estimate": made.estimate if defined else None,
+        "ci_low": found.low if found else None,
+        "ci_high": found.high if found else None,
+        "p_value": found.p_value if found else None,
+        "n": runs * tasks,
+        "n_clusters": clusters,
+        "n_tasks": tasks,
+        "df": found.df if found else None,
+        "interval": f"jack2 by {cluster_by}{'' if measure.blocks else ', no block term'}" if found else "none",
+        "note": "; ".join(notes),
+    }
+
+
+def _refusal(tasks: int, clusters: int, cluster_by: str) -> str:
+    reasons: list[str] = []
+    if clusters < MIN_CLUSTERS:
+        kind = {"family": "family" if clusters == 1 else "families", "base": "base" if clusters == 1 else "bases"}
+        reasons.append(f"descriptive only: {clusters} {kind[cluster_by]}, an interval needs {MIN_CLUSTERS}")
+    if tasks < MIN_TASKS:
+        reasons.append(f"no interval: {tasks} task{'' if tasks == 1 else 's'}, an interval needs {MIN_TASKS}")
+    return "; ".join(reasons)
+
+
+def _undefined(grid: grids.Grid, level: Level) -> str:
+    runs, tasks = grid.shape
+    if not runs * tasks:
+        return "no complete cells that vary"
+    if co.free_cells(runs, tasks, level) < 2:
+        return f"too few for this level (runs: {runs}, tasks: {tasks})"
+    return "a side has no variance at this level"
+
+
+def _weighted(grid: grids.Grid, level: Level, a: co.Floats, deleting: bool) -> jk.Replicates:
+    """Pearson's replicates for predictor `a`, all in one pass."""
+    runs, tasks = grid.shape
+    if not runs * tasks or not deleting:
+        return jk.Replicates(co.at_level(a, grid.sides.y, level, "pearson"), np.empty(0), np.empty(0), 0.0)
+    groups = len(grid.cluster_names)
+    keep_runs = np.vstack([np.ones(runs), grid.clusters != np.arange(groups)[:, None], np.ones((tasks, runs))])
+    keep_tasks = np.vstack([np.ones((1 + groups, tasks)), 1 - np.eye(tasks)])
+    r = co.pearson_of_weights(a, grid.sides.y, keep_runs, keep_tasks)[LEVELS.index(level)]
+    blocks = jk.block_variance_r(a, grid.sides.y, level, grid.clusters)
+    return jk.Replicates(float(r[0]), r[1 : 1 + groups], r[1 + groups :], blocks)
+
+
+def _general(grid: grids.Grid, statistic: jk.Statistic, deleting: bool) -> jk.Replicates:
+    runs, tasks = grid.shape
+    if not runs * tasks:
+        return jk.Replicates(float("nan"), np.empty(0), np.empty(0), 0.0)
+    if not deleting:
+        return jk.Replicates(statistic(grid.sides), np.empty(0), np.empty(0), 0.0)
+    return jk.leave_out(statistic, grid.sides, grid.clusters)
+
+
+def _coefficient(level: Level, method: Method, side: str, sides: co.Sides) -> float:
+    predictor = sides.x if side == "x" else sides.z
+    return float("nan") if predictor is None else co.at_level(predictor, sides.y, level, method)
+
+
+def _partial_at(level: Level, sides: co.Sides) -> float:
+    return co.partial(sides, level)
+
+
+def _normal_x(sides: co.Sides) -> float:
+    return co.at_level(co.normal_scores(sides.x), co.normal_scores(sides.y), "doubly_centred", "pearson")
+
+
+def _normal_delta(sides: co.Sides) -> float:
+    if sides.z is None:
+        return float("nan")
+    x, y, z = (co.normal_scores(side) for side in (sides.x, sides.y, sides.z))
+    return co.at_level(x, y, "doubly_centred", "pearson") - co.at_level(z, y, "doubly_centred", "pearson")

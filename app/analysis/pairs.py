@@ -1,0 +1,192 @@
+"""Scores to pairs: the same test items, answered by a base model and by the same model after tuning.
+
+Scores are corrected for chance, s = (p - c) / (1 - c), because tasks with few options are easy for everyone: raw
+scores correlate for that reason alone. Corrected scores may be negative; they are never clipped. Demonstrations are
+drawn with several seeds; a pair takes their mean.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app import tables
+from app.errors import StoreError
+from app.study import Analysis
+
+Key = tuple[str, str | None, str]
+"""Base, run (None: a condition of the base itself), task."""
+
+
+class Missing(NamedTuple):
+    """A pair that could not be made, and why."""
+
+    base: str
+    run: str | None
+    task: str
+    reason: str
+
+
+class Pairs(NamedTuple):
+    """`table` has the columns of "pairs"; `missing` lists what the full grid of runs x tasks lacks."""
+
+    table: pa.Table
+    missing: list[Missing]
+
+
+class _Side(NamedTuple):
+    """One condition on one task, averaged over the seeds of its demonstrations."""
+
+    value: float
+    stderr: float
+    chance: float
+    n: int
+    seeds: int
+    first: Mapping[str, object]
+
+
+def pairs(scores: pa.Table, analysis: Analysis) -> Pairs:
+    """One row for each run and task whose two sides were scored on the same items.
+
+    x is `analysis.x` (few-shot: at `analysis.shots` demonstrations, or the largest count), y is `analysis.y`, z the
+    baseline. The standard error of a mean over seeds is the mean of theirs: the seeds share their items.
+
+    Raises StoreError for a table of two studies, for two rows of one score and for a metric that no row has.
+    """
+    rows = _of_metric(tables.checked("scores", scores), analysis.metric)
+    shots = _shots(rows, analysis)
+    sides = {
+        name: _side(rows, condition, shots)
+        for name, condition in (("x", analysis.x), ("y", analysis.y), ("z", analysis.baseline))
+        if condition is not None
+    }
+    made: list[dict[str, object]] = []
+    missing: list[Missing] = []
+    for key in _grid(rows, sides):
+        found = {name: side.get(_key(key, _condition(name, analysis))) for name, side in sides.items()}
+        x, y = found["x"], found["y"]
+        reason = _unpaired(x, y, sides)
+        if x is None or y is None or reason:
+            missing.append(Missing(*key, reason))
+        else:
+            made.append(_row(x, y, found.get("z"), analysis, shots))
+    return Pairs(tables.build("pairs", made), missing)
+
+
+def chance_corrected(value: float, chance: float) -> float:
+    """(value - chance) / (1 - chance), both fractions: 0 at chance, 1 when all is right, negative below chance."""
+    return (value - chance) / (1 - chance)
+
+
+def _of_metric(scores: pa.Table, metric: str) -> list[dict[str, object]]:
+    studies = scores["study"].unique().to_pylist()
+    if len(studies) > 1:
+        raise StoreError(f"the scores are of several studies ({', '.join(studies)}): analyse one at a time")
+    wanted = pc.field("primary") if metric == "primary" else pc.field("metric") == metric
+    rows = scores.filter(wanted).to_pylist()
+    if scores.num_rows and not rows:
+        known = ", ".join(sorted(scores["metric"].unique().to_pylist()))
+        raise StoreError(f"no score has the metric {metric}: set analysis.metric to primary or one of {known}")
+    seen: set[tuple[object, ...]] = set()
+    for row in rows:
+        key = tuple(row[name] for name in ("base", "run", "condition", "shots", "shot_seed", "task"))
+        if key in seen:
+            place = ", ".join(f"{name} {part}" for name, part in zip(("base", "run", "condition"), key, strict=False))
+            raise StoreError(
+                f"the scores have two rows for {place}, task {row['task']} (shots {row['shots']}, "
+                f"seed {row['shot_seed']}): keep one, for example by evaluating into a new store"
+            )
+        seen.add(key)
+    return rows
+
+
+def _shots(rows: Iterable[Mapping[str, object]], analysis: Analysis) -> int:
+    """Demonstrations of the few-shot conditions compared; 0 where the study compares none."""
+    if analysis.shots is not None:
+        return analysis.shots
+    few_shot = [c for c in (analysis.x, analysis.y) if c.endswith("few-shot")]
+    return max((_int(row["shots"]) for row in rows if row["condition"] in few_shot), default=0)
+
+
+def _side(rows: Iterable[Mapping[str, object]], condition: str, shots: int) -> dict[Key, _Side]:
+    groups: dict[Key, list[Mapping[str, object]]] = {}
+    for row in rows:
+        if row["condition"] != condition or (condition.endswith("few-shot") and row["shots"] != shots):
+            continue
+        run = None if row["run"] is None else str(row["run"])
+        groups.setdefault((str(row["base"]), run, str(row["task"])), []).append(row)
+    return {key: _mean(group) for key, group in groups.items()}
+
+
+def _mean(group: list[Mapping[str, object]]) -> _Side:
+    def mean(name: str) -> float:
+        return math.fsum(_float(row[name]) for row in group) / len(group)
+
+    smallest = min(_int(row["n"]) for row in group)
+    return _Side(mean("value"), mean("stderr"), mean("chance"), smallest, len(group), group[0])
+
+
+def _grid(rows: Iterable[Mapping[str, object]], sides: Mapping[str, Mapping[Key, _Side]]) -> list[Key]:
+    """Every run of every base x every task; a base without a run stands for the runs that it should have."""
+    tasks = sorted({str(row["task"]) for row in rows})
+    keys = [*sides["x"], *sides["y"]]
+    runs = {(base, run) for base, run, _ in keys if run is not None}
+    tuned = {base for base, _ in runs}
+    runs |= {(base, None) for base, _, _ in keys if base not in tuned}
+    return [(base, run, task) for base, run in sorted(runs, key=lambda r: (r[0], r[1] or "")) for task in tasks]
+
+
+def _condition(name: str, analysis: Analysis) -> str:
+    return str({"x": analysis.x, "y": analysis.y, "z": analysis.baseline}[name])
+
+
+def _key(key: Key, condition: str) -> Key:
+    base, run, task = key
+    return (base, None if condition.startswith("base-") else run, task)
+
+
+def _unpaired(x: _Side | None, y: _Side | None, sides: Mapping[str, Mapping[Key, _Side]]) -> str:
+    """Why these two sides are no pair; empty if they are one."""
+    absent = [name for name, side in (("x", x), ("y", y)) if side is None]
+    if x is None or y is None:
+        return f"{' and '.join(absent)} not scored"
+    for name, side in (("x", x), ("y", y)):
+        if not math.isfinite(side.value):
+            return f"{name} is not a number"
+        most = max((other.seeds for other in sides[name].values()), default=1)
+        if side.seeds < most:
+            return f"{name} has {side.seeds} of {most} demonstration seeds"
+    if x.n != y.n:
+        return f"x was scored on {x.n} items, y on {y.n}"
+    if abs(x.chance - y.chance) > 1e-9:
+        return f"x has chance level {x.chance:.3f}, y {y.chance:.3f}"
+    return "" if x.chance < 1 else "chance is 1: every answer is right"
+
+
+def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis, shots: int) -> dict[str, object]:
+    if z is not None and (z.n != x.n or not math.isfinite(z.value)):
+        z = None
+    names = ("study", "base", "family", "params", "run", "recipe", "seed", "task", "cluster", "role")
+    tuned = x if y.first["run"] is None else y
+    taken: dict[str, object] = {name: tuned.first[name] for name in (*names, "pretrained_on", "tuned_on", "metric")}
+    for name, side in (("x", x), ("y", y), ("z", z)):
+        taken[name] = None if side is None else chance_corrected(side.value, side.chance)
+        taken[f"{name}_raw"] = None if side is None else side.value
+        taken[f"{name}_stderr"] = None if side is None else side.stderr
+    return taken | {
+        "chance": x.chance,
+        "n": x.n,
+        "x_condition": analysis.x,
+        "y_condition": analysis.y,
+        "x_shots": shots if analysis.x.endswith("few-shot") else 0,
+    }
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _int(value: object) -> int:
+    return int(value) if isinstance(value, int) else 0

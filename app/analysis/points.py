@@ -1,0 +1,64 @@
+"""What the page's plots draw, as compact JSON: every pair once, by columns, names by number.
+
+A score has four decimals: 2,700 pairs take some 200 kB. Doubly centred scores are computed here, not in the page, so
+that the plot shows exactly the cells of the reported correlation; a pair outside the complete grid has null.
+"""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from app.analysis import coefficients as co
+from app.analysis import grid as grids
+
+
+def as_json(pairs: pa.Table) -> str:
+    """The JSON text, safe inside a script element."""
+    table = {name: pairs[name].to_pylist() for name in pairs.column_names}
+    runs = grids.run_names(pairs)
+    names = {key: sorted({str(v) for v in values if v is not None}) for key, values in table.items() if key in _NAMES}
+    names["unit"] = sorted(set(runs))
+    table["unit"] = runs
+    columns: dict[str, object] = {
+        key: [None if v is None else place[str(v)] for v in table[key]]
+        for key, place in ((key, {name: i for i, name in enumerate(known)}) for key, known in names.items())
+    }
+    for key in ("x", "y", "z", "x_raw", "y_raw", "z_raw", "x_stderr", "y_stderr", "z_stderr", "chance"):
+        columns[key] = [_short(value) for value in table[key]]
+    columns["n"] = table["n"]
+    columns["exposure"] = [_exposure(p, t) for p, t in zip(table["pretrained_on"], table["tuned_on"], strict=True)]
+    columns |= _centred(pairs, runs)
+    text = json.dumps({"names": names, "columns": columns}, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+_NAMES = ("base", "family", "recipe", "task", "cluster", "role", "metric")
+
+
+def _exposure(pretrained_on: bool | None, tuned_on: bool | None) -> int:
+    """0 held out from tuning, 1 tuned on, 2 unknown, 3 absent from pretraining."""
+    if pretrained_on is False:
+        return 3
+    return 2 if tuned_on is None else int(tuned_on)
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(value, 4)
+
+
+def _centred(pairs: pa.Table, runs: Sequence[str]) -> dict[str, object]:
+    """Doubly centred x, y and z of each pair that belongs to the complete grid."""
+    found = grids.cells(pairs, "base")
+    grid = grids.complete(found, rival=bool(np.isfinite(found.z).any()))
+    row = {name: i for i, name in enumerate(grid.runs)}
+    column = {name: j for j, name in enumerate(grid.tasks)}
+    cells = [(row.get(run), column.get(task)) for run, task in zip(runs, pairs["task"].to_pylist(), strict=True)]
+    made: dict[str, object] = {}
+    for key, side in zip("xyz", grid.sides, strict=True):
+        flat = None if side is None or not side.size else co.values(side, "doubly_centred").reshape(side.shape)
+        made[f"{key}_centred"] = [
+            None if flat is None or i is None or j is None else _short(float(flat[i, j])) for i, j in cells
+        ]
+    return made

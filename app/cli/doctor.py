@@ -1,0 +1,130 @@
+"""`fewtune doctor`: is this machine fit, and what to do where it is not."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.console import out
+from app.identity import versions
+
+State = Literal["pass", "warn", "fail"]
+_COLOURS: dict[State, str] = {"pass": "green", "warn": "yellow", "fail": "red"}
+_DISK, _MEMORY = 5e9, 4e9  # bytes below which the embedded study may not fit
+
+
+class Finding(NamedTuple):
+    """One thing looked at."""
+
+    state: State
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def doctor(
+    store: Annotated[str, typer.Option(envvar="FEWTUNE_STORE", help="Where artefacts are to go.")] = "stores",
+    start_ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Start Ray for a moment.")] = True,
+) -> None:
+    """Look at this machine: versions, disk, memory, GPU, Ray; with a remedy for each fault."""
+    findings = [_python(), *_packages(), _disk(store), _memory(), _gpu(), _hub()]
+    if start_ray and importlib.util.find_spec("ray"):
+        findings.append(_ray())
+    table = Table(box=None, show_header=False)
+    for finding in findings:
+        colour = _COLOURS[finding.state]
+        table.add_row(
+            Text(finding.state, style=colour), finding.what, finding.found, Text(finding.remedy, style=colour)
+        )
+    out.print(table)
+    if any(finding.state == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _python() -> Finding:
+    found = sys.version.split()[0]
+    if (3, 11) <= sys.version_info[:2] < (3, 14):
+        return Finding("pass", "python", found)
+    return Finding("fail", "python", found, "install Python 3.11, 3.12 or 3.13")
+
+
+def _packages() -> list[Finding]:
+    have = versions()
+    needed = ("torch", "transformers", "tokenizers", "peft", "ray", "datasets", "pyarrow", "scipy")
+    missing = [name for name in needed if name not in have]
+    shown = ", ".join(f"{name} {have[name]}" for name in needed if name in have)
+    found = [Finding("pass", "packages", shown)]
+    if missing:
+        found.append(Finding("fail", "missing", ", ".join(missing), "pip install 'fewtune[engine]'"))
+    for extra, module in (("gguf", "gguf"), ("qlora", "bitsandbytes"), ("deepspeed", "deepspeed")):
+        if not importlib.util.find_spec(module):
+            found.append(Finding("warn", extra, "not installed", f"pip install 'fewtune[{extra}]' if a study needs it"))
+    return found
+
+
+def _disk(store: str) -> Finding:
+    if "://" in store:
+        return Finding("pass", "store", store)
+    folder = Path(store).resolve()
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        return Finding("fail", "store", f"{folder} is not writable", "give another --store")
+    free = shutil.disk_usage(folder).free
+    if free < _DISK:
+        return Finding("warn", "disk", f"{free / 1e9:.1f} GB free at {folder}", "free 5 GB, or give another --store")
+    return Finding("pass", "disk", f"{free / 1e9:.0f} GB free at {folder}")
+
+
+def _memory() -> Finding:
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = os.cpu_count() or 1
+    found = f"{have / 1e9:.1f} GB, {cores} cores"
+    if have < _MEMORY:
+        return Finding("warn", "machine", found, "4 GB are needed for the embedded study")
+    return Finding("pass", "machine", found)
+
+
+def _gpu() -> Finding:
+    if not importlib.util.find_spec("torch"):
+        return Finding("warn", "GPU", "unknown without torch")
+    import torch
+
+    if not torch.cuda.is_available():
+        return Finding("warn", "GPU", "none", "fine for the embedded study; models above 1 B parameters need one")
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return Finding("pass", "GPU", ", ".join(names))
+
+
+def _hub() -> Finding:
+    if os.environ.get("FEWTUNE_DATA_MIRROR"):
+        return Finding("pass", "data", f"mirror {os.environ['FEWTUNE_DATA_MIRROR']}")
+    try:
+        socket.create_connection(("huggingface.co", 443), timeout=2).close()
+    except OSError:
+        return Finding(
+            "warn", "hub", "not reached", "fine for the embedded study; for real data set FEWTUNE_DATA_MIRROR"
+        )
+    return Finding("pass", "hub", "reached")
+
+
+def _ray() -> Finding:
+    import ray
+
+    from app.launch.session import session
+
+    try:
+        with session():
+            resources = ray.cluster_resources()
+    except Exception as fault:
+        return Finding(
+            "fail", "ray", f"does not start: {fault}", "free memory, or set RAY_ADDRESS to a running cluster"
+        )
+    return Finding("pass", "ray", f"{resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs")

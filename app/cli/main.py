@@ -1,0 +1,46 @@
+"""The command line. Each command imports what computes only when it runs, so that `--help` answers at once."""
+
+import errno
+import os
+import sys
+
+import typer
+
+from app.cli import catalogue, doctor, results, study
+from app.cli.console import fail
+from app.errors import FewTuneError
+
+cli = typer.Typer(
+    name="fewtune",
+    help="How much of what an instruction-tuned language model can do was already there in its base model?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cli.command("run")(study.run)
+cli.command("plan")(study.plan)
+cli.command("check")(study.check)
+cli.command("correlate")(results.correlate)
+cli.command("report")(results.report)
+cli.command("doctor")(doctor.doctor)
+cli.add_typer(catalogue.tasks, name="tasks")
+cli.add_typer(catalogue.models, name="models")
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong input."""
+    try:
+        cli()
+    except FewTuneError as fault:
+        fail(str(fault), fault.exit_code)
+    except BrokenPipeError:  # `fewtune plan | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as fault:
+        if fault.errno != errno.ENOSPC:
+            raise
+        fail("the disk is full: free some space and run the same command again; finished cells are kept", 1)
+
+
+if __name__ == "__main__":
+    main()

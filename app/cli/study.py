@@ -1,0 +1,120 @@
+"""`fewtune run`, `plan` and `check`: what is done with a study file."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.cli.console import err, out
+
+StudyPath = Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
+StoreRoot = Annotated[
+    str | None,
+    typer.Option(
+        "--store", envvar="FEWTUNE_STORE", help="Folder or URI of all artefacts; left out: stores/STUDY-NAME.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Mirror = Annotated[
+    str | None,
+    typer.Option(
+        "--data-mirror", envvar="FEWTUNE_DATA_MIRROR", show_default=False,
+        help="Folder of Parquet files OWNER/NAME/CONFIG/SPLIT.parquet, read instead of the hub.",
+    ),
+]  # fmt: skip
+
+
+def run(
+    study: StudyPath,
+    store: StoreRoot = None,
+    mirror: Mirror = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Compute stale cells anew.")] = False,
+) -> None:
+    """Run a study to its end; run again, it does only what is missing."""
+    from app import stages
+    from app.analysis.terminal import correlation_lines
+    from app.cli.progress import reporter
+    from app.launch.session import session
+    from app.store import Store
+    from app.study import load
+
+    started = time.monotonic()
+    file = load(study)
+    place = Store(store or f"stores/{file.study.name}")
+    stages.plan(file)  # a fault of the study is told before Ray starts
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with session(), reporter(err) as progress:
+            outcome = stages.run(file, place, mirror, progress, replace=replace)
+    except KeyboardInterrupt:
+        err.print(f"interrupted: what was finished is kept in {place.root}; the same command goes on from there")
+        raise typer.Exit(1) from None
+    out.print(correlation_lines(place.read_table("correlations", "tables/correlations.parquet")))
+    minutes = (time.monotonic() - started) / 60
+    out.print(
+        f"{outcome.computed} cells computed, {outcome.reused} reused, {len(outcome.failures)} failed "
+        f"in {minutes:.1f} minutes"
+    )
+    for reason, slugs in _by_cause(outcome.failures).items():
+        err.print(f"[bold red]failed[/] {len(slugs)} cells, for example {slugs[0]}: {reason}", soft_wrap=True)
+    out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
+    out.print(f"report  {place.shown('report/index.html')}", soft_wrap=True)
+    if outcome.failures:
+        err.print("the same command tries the failed cells again")
+        raise typer.Exit(1)
+
+
+def _by_cause(failures: "tuple[object, ...]") -> dict[str, list[str]]:
+    causes: dict[str, list[str]] = {}
+    for slug, reason in failures:  # type: ignore[misc]  # NamedTuple of two strings
+        causes.setdefault(reason, []).append(slug)
+    return causes
+
+
+def plan(
+    study: StudyPath,
+    store: StoreRoot = None,
+    cells: Annotated[bool, typer.Option("--cells", help="List every cell.")] = False,
+) -> None:
+    """Show what a run would compute, reuse and find stale, with what it needs and costs."""
+    from app import stages
+    from app.cli.planned import cell_table, reasons, stage_table
+    from app.store import Store
+    from app.study import load
+
+    file = load(study)
+    planned = stages.plan(file)
+    place = Store(store or f"stores/{file.study.name}")
+    found = stages.status(planned, place)
+    if cells:
+        out.print(cell_table(found))
+    out.print(stage_table(planned, found))
+    for line in reasons(found):
+        out.print(line, soft_wrap=True)
+
+
+def check(study: StudyPath, mirror: Mirror = None) -> None:
+    """Check a study file, its base models, and that every task gives its items and demonstrations."""
+    from app import stages
+    from app.evaluation import requests
+    from app.study import load
+    from app.tasks import catalog, loading
+
+    file = load(study)
+    planned = stages.plan(file)
+    table = Table("task", "cluster", "role", "metric", "train", "test", box=None)
+    names = {task.name for cell in planned.tunings for task in cell.run.mixture}
+    for task in catalog.TASKS:
+        asked = [cell for cell in planned.evaluations if cell.task.name == task.name]
+        if not asked and task.name not in names:
+            continue
+        data = loading.load(task, mirror)
+        for cell in {cell.condition: cell for cell in asked}.values():
+            requests.render(cell, data)
+        table.add_row(task.name, task.cluster, task.role, task.metric, str(len(data.train)), str(len(data.test)))
+    out.print(table)
+    runs, evaluations = len(planned.tunings), len(planned.evaluations)
+    out.print(f"{study} is sound: {len(planned.made)} base models made, {runs} tunings, {evaluations} evaluations")

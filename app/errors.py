@@ -1,0 +1,42 @@
+"""The error tree. A message says what is wrong, where, and how to mend it; every error survives pickling.
+
+FewTuneError                exit code 1: the run failed
+├── InputError              exit code 2: what the user gave is wrong
+│   ├── StudyError          the study file
+│   ├── TaskError           an unknown task, a missing split, too few demonstrations
+│   ├── ModelError          a base model or checkpoint that cannot be loaded
+│   └── StoreError          a store of another study, stale cells
+└── CellError               a cell failed while it ran
+"""
+
+
+class FewTuneError(Exception):
+    """Anything that FewTune itself refuses or reports; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InputError(FewTuneError):
+    """What the user gave is wrong."""
+
+    exit_code = 2
+
+
+class StudyError(InputError):
+    """The study file is wrong; the message holds one line for each fault."""
+
+
+class TaskError(InputError):
+    """A task is unknown, lacks a split, or cannot give the demonstrations asked for."""
+
+
+class ModelError(InputError):
+    """A base model, adapter or checkpoint cannot be loaded as declared."""
+
+
+class StoreError(InputError):
+    """The store belongs to another study or holds cells made from other inputs."""
+
+
+class CellError(FewTuneError):
+    """A cell failed while it ran; what was finished before stays in the store."""

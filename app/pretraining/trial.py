@@ -1,0 +1,50 @@
+"""One cell that makes a base model, start to record: a pretraining of the ladder, or a GGUF file turned into a checkpoint."""
+
+import shutil
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from app.errors import CellError
+from app.identity import versions
+from app.models.loading import ModelSource, load, parameters, save_checkpoint
+from app.models.source import base_folder
+from app.pretraining import loop
+from app.pretraining.ladder import LadderSpec
+from app.store import Record
+from app.trials import STATE, Payload, Progress
+
+
+def pretrain(payload: Payload, progress: Progress) -> None:
+    """Pretrain the cell's base model and write its record."""
+    started = time.monotonic()
+    cell, store = payload.cell, payload.store
+    if cell.base.ladder is None:
+        raise CellError(f"{cell.slug} is no model of the ladder")
+    spec = LadderSpec(**asdict(cell.base.ladder))
+    with tempfile.TemporaryDirectory(prefix="fewtune-") as scratch:
+        state = Path(scratch) / STATE
+        earlier = progress.state()
+        if earlier is not None:
+            shutil.copy(earlier, state)
+
+        def report(at: loop.Progress) -> None:
+            progress(at.step, at.steps, (lambda path: shutil.copy(state, path)) if state.exists() else None)
+
+        with store.new_folder(base_folder(cell.base)) as folder:
+            result = loop.pretrain(spec, folder, state=state, report=report)
+    facts = {key: value for key, value in result._asdict().items() if key != "seconds"}
+    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, time.monotonic() - started, versions()))
+
+
+def convert(payload: Payload, progress: Progress) -> None:
+    """De-quantise the cell's GGUF file into an ordinary checkpoint and write its record."""
+    started = time.monotonic()
+    cell, store = payload.cell, payload.store
+    loaded = load(ModelSource("gguf", cell.base.location, None, cell.base.dtype))
+    with store.new_folder(base_folder(cell.base)) as folder:
+        save_checkpoint(loaded, folder)
+    facts = {"parameters": parameters(loaded)}
+    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, time.monotonic() - started, versions()))
+    progress(1, 1)

@@ -1,0 +1,167 @@
+"""The stages of a study: base models, tune, evaluate, analyse. They know not where they run.
+
+Each does only what the store lacks. A cell that fails takes along the cells that need it and no others; what was
+finished stays.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+from app import trials
+from app.analysis import correlation, gather, pairs
+from app.errors import CellError, StoreError
+from app.evaluation import requests, stream
+from app.plan import Cell, Plan, Standing, expand, standing
+from app.pretraining import trial as pretraining
+from app.resolve import resolve
+from app.store import Record, Store
+from app.study import StudyFile, parse
+from app.tasks import catalog, loading
+from app.trials import Failure
+from app.tuning import trial as tuning
+
+_AnyCell = TypeVar("_AnyCell", bound=Cell)
+
+
+class Reporter(Protocol):
+    """Hears how a run goes; the command line draws bars, a job writes lines."""
+
+    def stage(self, name: str, cells: Sequence[Cell], reused: int) -> None:
+        """A stage begins: the cells it must compute, and how many it found done."""
+        ...
+
+    def progress(self, slug: str, share: float) -> None:
+        """A cell has done a share, 0 to 1, of its work."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    plan: Plan
+    failures: tuple[Failure, ...]
+    computed: int
+    reused: int
+
+
+def plan(file: StudyFile) -> Plan:
+    """The cells of a study. Raises StudyError."""
+    return expand(file.study, resolve(file))
+
+
+def status(planned: Plan, store: Store) -> Standing:
+    """How the store stands against the plan."""
+    return standing(planned, {slug: record.inputs for slug, record in store.records().items()})
+
+
+def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *, replace: bool = False) -> Outcome:
+    """Run a study to its end; a Ray session must be there.
+
+    Raises StudyError, TaskError or StoreError before anything is computed; `replace` computes stale cells anew.
+    """
+    planned = plan(file)
+    with store.exclusive():
+        store.claim(file.study.name, file.text)
+        found = status(planned, store)
+        if found.stale:
+            if not replace:
+                raise StoreError(stale_sentence(found, store))
+            for cell, _ in found.stale:
+                store.delete_record(cell.slug)
+        to_do = {cell.slug for cell in found.new} | {cell.slug for cell, _ in found.stale}
+        failures = _compute(planned, to_do, store, mirror, reporter)
+        analyse(planned, store)
+    return Outcome(planned, tuple(failures), len(to_do) - len(failures), len(found.reused))
+
+
+def of_store(root: str) -> tuple[StudyFile, Store]:
+    """A store and its copy of the study file. Raises StoreError where it is no store."""
+    store = Store(root)
+    text = store.read_text("study.yaml") if store.header() is not None else None
+    if text is None:
+        raise StoreError(f"{root} is not a FewTune store: give the folder or URI that `fewtune run` named")
+    return parse(text, Path(store.shown("study.yaml"))), store
+
+
+def stale_sentence(found: Standing, store: Store) -> str:
+    """What changed, and how to go on."""
+    kinds: dict[str, int] = {}
+    changes: dict[str, int] = {}
+    for cell, lines in found.stale:
+        kinds[cell.kind] = kinds.get(cell.kind, 0) + 1
+        for line in lines:
+            changes[line] = changes.get(line, 0) + 1
+    cells = ", ".join(f"{count} {kind} cells" for kind, count in kinds.items())
+    most = sorted(changes, key=lambda line: -changes[line])
+    what = "; ".join(most[:3]) + (f"; and {len(most) - 3} more" if len(most) > 3 else "")
+    return (
+        f"{cells} in {store.root} were made from other inputs ({what}): run again with --replace to compute them anew, "
+        f"or give another --store"
+    )
+
+
+def _compute(planned: Plan, to_do: set[str], store: Store, mirror: str | None, reporter: Reporter) -> list[Failure]:
+    failures: list[Failure] = []
+
+    def pending(name: str, cells: Sequence[_AnyCell]) -> list[_AnyCell]:
+        """The stage's cells that are to do and whose base model and run are there."""
+        lost = {failure.slug.split("/", 1)[1] for failure in failures}
+        wanted = [cell for cell in cells if cell.slug in to_do]
+        able = [cell for cell in wanted if not _needed(cell) & lost]
+        failures.extend(Failure(c.slug, "what it needs failed") for c in wanted if _needed(c) & lost)
+        reporter.stage(name, able, len(cells) - len(wanted))
+        return able
+
+    made = pending("base models", planned.made)
+    for kind, work in (("pretrain", pretraining.pretrain), ("convert", pretraining.convert)):
+        cells = [cell for cell in made if cell.kind == kind]
+        failures += trials.run(cells, work, store, mirror, reporter.progress)
+    failures += trials.run(pending("tune", planned.tunings), tuning.tune, store, mirror, reporter.progress)
+
+    evaluations = pending("evaluate", planned.evaluations)
+    for cell in evaluations:
+        requests.write(cell, loading.load(catalog.by_name(cell.task.name), mirror), store)
+
+    def done(slug: str, failure: str) -> None:
+        if failure:
+            failures.append(Failure(slug, failure))
+        reporter.progress(slug, 1.0)
+
+    stream.evaluate(planned.study.name, evaluations, store, done)
+    return failures
+
+
+def _needed(cell: Cell) -> set[str]:
+    """Slugs, without their kind, of what a cell rests on."""
+    run = getattr(cell, "run", None)
+    if cell.kind in ("pretrain", "convert"):
+        return set()
+    return {cell.base.slug} | ({run.slug} if cell.kind == "evaluate" and run else set())
+
+
+def analyse(planned: Plan, store: Store) -> None:
+    """Tables and report from the records of the plan's evaluations, all anew: cheap, and always consistent.
+
+    Raises CellError where no evaluation is finished.
+    """
+    records = store.records("evaluate")
+    scores = gather.gather(planned, records)
+    if scores.num_rows == 0:
+        raise CellError(f"no evaluation is finished in {store.root}, so there is nothing to correlate")
+    store.write_table("scores", "tables/scores.parquet", scores)
+    correlate(planned, store)
+    write_report(planned, store, records)
+
+
+def correlate(planned: Plan, store: Store) -> None:
+    """Pairs and correlations from the scores table."""
+    analysis = planned.study.analysis
+    made = pairs.pairs(store.read_table("scores", "tables/scores.parquet"), analysis)
+    store.write_table("pairs", "tables/pairs.parquet", made.table)
+    found = correlation.correlations(made.table, analysis, planned.study.name)
+    store.write_table("correlations", "tables/correlations.parquet", found)
+
+
+def write_report(planned: Plan, store: Store, records: dict[str, Record]) -> None:
+    """The report from the tables."""

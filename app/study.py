@@ -1,0 +1,423 @@
+"""The study file: the whole experiment in one YAML file, checked at once and frozen.
+
+It says *what*; flags say only *where*. No flag can change a number in a report. Every fault of a file is
+reported together, as `file:line:col what; did you mean ...?`.
+"""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from app.errors import StudyError
+from app.identity import slug
+
+SCHEMA_VERSION = 1
+
+Dtype = Literal["float32", "bfloat16", "float16", "nf4"]
+Location = tuple[int | str, ...]
+ConditionName = Literal["base-zero-shot", "base-few-shot", "base-direct", "tuned-direct", "tuned-few-shot"]
+"""base-zero-shot: the item alone. base-direct: the tuned side's own prompt, given to the base model."""
+
+
+class Strict(BaseModel):
+    """Frozen; unknown keys are refused; a sentence under a field is its description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Resources(Strict):
+    """What one worker that holds this base model needs, for tuning and for evaluation."""
+
+    cpus: int = Field(1, ge=1)
+    """CPU cores; also the number of threads."""
+    gpus: float = Field(0, ge=0)
+    """GPUs; a fraction shares one."""
+    memory_gb: float | None = Field(None, gt=0)
+    """Memory in GB; left out: estimated from the parameters."""
+
+
+class Pretraining(Strict):
+    """How a base model of the embedded ladder is pretrained."""
+
+    tokens: int = Field(1_000_000, ge=1_000)
+    """Length of the corpus in tokens; each is seen once."""
+    without: tuple[str, ...] = ()
+    """Tasks (or set:NAME, cluster:NAME) that the corpus leaves out; their words stay in unrelated documents."""
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    """One independent pretraining each: initial weights, corpus and order."""
+    learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate; left out: the ladder's measured one for this size."""
+
+
+class _Base(Strict):
+    family: str = Field(min_length=1)
+    """Models of one family share architecture and pretraining recipe; intervals treat families as clusters."""
+    name: str = ""
+    """A readable name; left out: made from family and size or from the id."""
+    dtype: Dtype = "float32"
+    """Precision of the weights, the same on both sides of a pair."""
+    resources: Resources = Resources()
+    """What one worker with this model needs."""
+
+
+class LadderBases(_Base):
+    """Small models of one architecture, pretrained on the spot; one base model for each size and seed."""
+
+    source: Literal["ladder"]
+    sizes: tuple[str, ...] = Field(min_length=1)
+    """WIDTHxLAYERS, for example 64x2."""
+    pretraining: Pretraining = Pretraining()
+    """The corpus and the run."""
+
+    @field_validator("sizes")
+    @classmethod
+    def _sizes(cls, sizes: tuple[str, ...]) -> tuple[str, ...]:
+        for size in sizes:
+            if not re.fullmatch(r"\d+x\d+", size):
+                raise ValueError(f"size {size!r} is not WIDTHxLAYERS, for example 64x2")
+        return sizes
+
+
+class HubBase(_Base):
+    """A model on the Hugging Face hub."""
+
+    source: Literal["hub"]
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    """OWNER/NAME."""
+    revision: str = Field(min_length=1)
+    """A commit or tag, so that the weights stay the same."""
+    params: int | None = Field(None, gt=0)
+    """Number of parameters, for cost estimates before the weights are there."""
+    trust_remote_code: bool = False
+    """Run the Python code that the repository carries; off unless asked for here by name."""
+
+
+class CheckpointBase(_Base):
+    """A Hugging Face checkpoint in a local folder (safetensors)."""
+
+    source: Literal["checkpoint"]
+    path: str = Field(min_length=1)
+    """The folder; relative to the study file."""
+    params: int | None = Field(None, gt=0)
+    """Number of parameters, for cost estimates."""
+
+
+class GgufBase(_Base):
+    """A GGUF file; its weights are de-quantised once into `dtype`."""
+
+    source: Literal["gguf"]
+    path: str = Field(min_length=1)
+    """The file, relative to the study file; or package://PACKAGE/FILE for one that an installed package ships."""
+    params: int = Field(gt=0)
+    """Number of parameters, for cost estimates."""
+
+
+BaseEntry = Annotated[LadderBases | HubBase | CheckpointBase | GgufBase, Field(discriminator="source")]
+
+
+class Lora(Strict):
+    """Low-rank adapters."""
+
+    rank: int = Field(8, ge=1)
+    """Rank of each adapter."""
+    alpha: float = Field(16, gt=0)
+    """Scale: adapters are multiplied by alpha / rank."""
+    dropout: float = Field(0, ge=0, lt=1)
+    """Dropout before each adapter."""
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """Modules that get an adapter: all linear ones but the output head, or names."""
+
+
+class Recipe(Strict):
+    """How base models are tuned; one tuned model for each base model and seed."""
+
+    method: Literal["full", "lora", "qlora"]
+    """full: all weights. lora: adapters. qlora: adapters on a base model held in nf4."""
+    name: str = ""
+    """A readable name; left out: the method."""
+    format: Literal["regular"] = "regular"
+    """Prompt format tuned on: an instruction, the item, the answer."""
+    mixture: tuple[str, ...] = Field(("set:tune",), min_length=1)
+    """Tasks tuned on: names, set:tune, cluster:NAME; a leading minus takes away again."""
+    rate_cap: int = Field(3_000, ge=1)
+    """A task is drawn in proportion to min(its examples, rate_cap)."""
+    examples: int = Field(2_000, ge=1)
+    """Examples drawn from the mixture for one epoch."""
+    epochs: int = Field(1, ge=1)
+    """Passes over the drawn examples."""
+    batch: int = Field(32, ge=1)
+    """Examples in an optimiser step."""
+    learning_rate: float | None = Field(None, gt=0)
+    """Peak rate; left out: full 5e-4 and lora 5e-3 on the ladder, full 2e-5 and lora 2e-4 elsewhere."""
+    warmup: float = Field(0.03, ge=0, lt=1)
+    """Share of the steps in which the rate rises from 0; then it falls linearly to 5 % of the peak."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay."""
+    max_length: int = Field(512, ge=16)
+    """Tokens of an example; a longer prompt is cut on its left, the answer never."""
+    lora: Lora = Lora()
+    """Adapter settings of lora and qlora."""
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    """One tuned model each: draw and order of the examples, initial adapter weights."""
+
+
+class Shots(Strict):
+    """Demonstrations of few-shot prompts."""
+
+    counts: tuple[int, ...] = Field((4,), min_length=1)
+    """Demonstrations in a prompt; one condition for each count."""
+    draw: Literal["frozen", "per_item"] = "frozen"
+    """frozen: one draw for each task and seed, the same for every model; per_item: drawn anew for each item."""
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    """Seeds of the draws."""
+
+    @field_validator("counts")
+    @classmethod
+    def _counts(cls, counts: tuple[int, ...]) -> tuple[int, ...]:
+        if min(counts) < 1:
+            raise ValueError("a few-shot prompt has at least 1 demonstration; base-zero-shot is its own condition")
+        return counts
+
+
+class Answers(Strict):
+    """How answers are read from a model; both modes see the same items."""
+
+    modes: tuple[Literal["loglikelihood", "generation"], ...] = Field(("loglikelihood", "generation"), min_length=1)
+    """loglikelihood: the likeliest of the item's options. generation: greedy text, then an answer is extracted."""
+    pmi: bool = False
+    """Score the options a second time, without the item, for accuracy by pointwise mutual information."""
+    max_new_tokens: int = Field(16, ge=1)
+    """Longest generated answer."""
+
+
+class Analysis(Strict):
+    """Which pairs are correlated and how."""
+
+    x: ConditionName = "base-few-shot"
+    """The predictor."""
+    y: ConditionName = "tuned-direct"
+    """What is predicted."""
+    baseline: ConditionName | None = "base-zero-shot"
+    """A rival predictor, correlated with y in the same way."""
+    shots: int | None = None
+    """Demonstrations of the predictor; left out: the largest count of the study."""
+    metric: str = "primary"
+    """`primary`: each task's own; or one metric for all, for example exact_match."""
+    cluster_by: Literal["family", "base"] = "family"
+    """What intervals treat as independent; base (a pretraining run) where families are few."""
+
+
+class Study(Strict):
+    """The whole experiment."""
+
+    schema_version: Literal[1]
+    """Version of this format."""
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    """Names the study in every table."""
+    description: str = ""
+    """A sentence for the report."""
+    bases: tuple[BaseEntry, ...] = Field(min_length=1)
+    """Base models."""
+    recipes: tuple[Recipe, ...] = Field(min_length=1)
+    """Tunings; each is applied to every base model."""
+    tasks: tuple[str, ...] = Field(("set:evaluate", "set:tune"), min_length=1)
+    """Tasks evaluated: names, set:NAME, cluster:NAME; a leading minus takes away again."""
+    conditions: tuple[ConditionName, ...] = ("base-zero-shot", "base-few-shot", "tuned-direct")
+    """Conditions evaluated."""
+    shots: Shots = Shots()
+    """Demonstrations; a number is short for its counts."""
+    test_items: int = Field(100, ge=1)
+    """Items of a task at most; the first of a seeded order."""
+    answers: Answers = Answers()
+    """How answers are read."""
+    analysis: Analysis = Analysis()
+    """What is correlated."""
+    seed: int = 0
+    """Seed of everything that has no seed of its own."""
+
+    @field_validator("shots", mode="before")
+    @classmethod
+    def _short_shots(cls, value: object) -> object:
+        return {"counts": [value]} if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        for needed in (self.analysis.x, self.analysis.y):
+            if needed not in self.conditions:
+                raise ValueError(f"analysis needs the condition {needed}, which conditions leaves out")
+        if self.analysis.shots is not None and self.analysis.shots not in self.shots.counts:
+            raise ValueError(f"analysis.shots is {self.analysis.shots}, but shots.counts has {list(self.shots.counts)}")
+        names = [recipe.name or recipe.method for recipe in self.recipes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two recipes are called {name}: give one another `name`")
+            slug(name)
+        if any(recipe.method == "qlora" for recipe in self.recipes):
+            for base in self.bases:
+                if base.dtype != "nf4":
+                    raise ValueError(
+                        f"qlora tunes base models held in 4 bits, and both sides of a pair need one precision: "
+                        f"give {base.name or base.family} `dtype: nf4`"
+                    )
+        return self
+
+
+class StudyFile(NamedTuple):
+    """A study with its origin, so that later floors can point at a line."""
+
+    study: Study
+    path: Path
+    text: str
+    marks: Mapping[Location, tuple[int, int]]
+
+    def at(self, *location: int | str) -> str:
+        """`file:line:col` of a place in the file, or of its nearest parent."""
+        return _at(self.path, self.marks, location)
+
+
+def load(path: str | Path) -> StudyFile:
+    """Read and check a study file.
+
+    Raises StudyError with one line for every fault.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise StudyError(f"{path}: the study file cannot be read ({fault})") from fault
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> StudyFile:
+    """Check the text of a study file; `path` is where it comes from, for messages and for relative paths.
+
+    Raises StudyError with one line for every fault.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise StudyError(f"{place} not YAML: {getattr(fault, 'problem', None) or fault}") from fault
+    marks: dict[Location, tuple[int, int]] = {}
+    faults = _mark(node, (), marks, path)
+    if not isinstance(data, dict):
+        raise StudyError(f"{path}:1:1 a study file is a mapping that starts with schema_version, name, bases, recipes")
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as fault:
+        errors = fault.errors()
+        # A list whose items are at fault is also reported as too short: one sentence is enough.
+        inner = [e for e in errors if not any(o is not e and o["loc"][: len(e["loc"])] == e["loc"] for o in errors)]
+        faults += [_sentence(path, marks, error) for error in inner]
+        raise StudyError("\n".join(faults)) from None
+    if faults:
+        raise StudyError("\n".join(faults))
+    return StudyFile(study, path, text, marks)
+
+
+def _mark(node: yaml.Node | None, location: Location, marks: dict[Location, tuple[int, int]], path: Path) -> list[str]:
+    """Fill `marks` with the line and column of every key and item; returns faults of keys given twice."""
+    faults: list[str] = []
+    if node is None:
+        return faults
+    marks.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            place = (*location, str(key.value))
+            if place in marks:
+                line, column = key.start_mark.line + 1, key.start_mark.column + 1
+                faults.append(f"{path}:{line}:{column} the key {key.value} is given twice")
+            marks[place] = (key.start_mark.line + 1, key.start_mark.column + 1)
+            faults += _mark(value, place, marks, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            faults += _mark(item, (*location, index), marks, path)
+    return faults
+
+
+def _at(path: Path, marks: Mapping[Location, tuple[int, int]], location: Location) -> str:
+    while location and location not in marks:
+        location = location[:-1]
+    line, column = marks.get(location, (1, 1))
+    return f"{path}:{line}:{column}"
+
+
+def _sentence(path: Path, marks: Mapping[Location, tuple[int, int]], error: Any) -> str:
+    """One pydantic error as `file:line:col what; did you mean ...?`."""
+    location, model = _resolve(tuple(error["loc"]))
+    place = _at(path, marks, location)
+    dotted = ".".join(str(part) for part in location)
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        valid = list(model.model_fields) if model else []
+        near = difflib.get_close_matches(str(location[-1]), valid, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else f"; valid here: {', '.join(valid)}"
+        return f"{place} unknown key {dotted}{hint}"
+    if kind == "missing":
+        return f"{place} {dotted} is missing"
+    if kind in ("literal_error", "union_tag_invalid"):
+        context = error["ctx"]
+        valid = re.findall(r"'([^']*)'", context.get("expected") or context.get("expected_tags", "")) or [str(context)]
+        value = given.get("source") if kind == "union_tag_invalid" and isinstance(given, dict) else given
+        if kind == "union_tag_invalid":
+            dotted, place = f"{dotted}.source", _at(path, marks, (*location, "source"))
+        near = difflib.get_close_matches(str(value), valid, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{place} {dotted} is {value!r}, which is none of {', '.join(valid)}{hint}"
+    if kind == "union_tag_not_found":
+        return f"{place} {dotted}.source is missing: ladder, hub, checkpoint or gguf"
+    message = re.sub(r"^Value error, ", "", error["msg"])
+    if kind == "value_error":
+        return f"{place} {dotted + ': ' if dotted else ''}{message}"
+    return f"{place} {dotted} is {given!r}: {message[0].lower()}{message[1:]}"
+
+
+def _resolve(loc: Location) -> tuple[Location, type[BaseModel] | None]:
+    """Pydantic's location without the tags of unions, and the model that holds its last part."""
+    cleaned: list[int | str] = []
+    holder: type[BaseModel] | None = None
+    kind: Any = Study
+    for part in loc:
+        members = _members(kind)
+        model = next((m for m in members if isinstance(m, type) and issubclass(m, BaseModel)), None)
+        tags = {t: m for m in members if isinstance(m, type) and issubclass(m, BaseModel) for t in _tags(m)}
+        if isinstance(part, str) and part in tags:
+            kind = tags[part]
+            continue
+        if isinstance(part, int):
+            cleaned.append(part)
+            kind = next((typing.get_args(m)[0] for m in members if typing.get_origin(m) is tuple), None)
+        elif model is not None:
+            cleaned.append(part)
+            holder = model
+            field = model.model_fields.get(part)
+            kind = field.annotation if field else None
+        # Anything else is a tag that pydantic adds for a member of a plain union: not a place in the file.
+    return tuple(cleaned), holder
+
+
+def _members(kind: Any) -> Sequence[Any]:
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        return typing.get_args(kind)
+    return (kind,)
+
+
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    field = model.model_fields.get("source")
+    return cast(tuple[str, ...], typing.get_args(field.annotation)) if field else ()
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema of a study file, for editors."""
+    return Study.model_json_schema()

@@ -1,0 +1,164 @@
+"""Every Arrow table of a store, declared once from column groups; checked at each write and each read.
+
+A column's unit, where it has one, stands in its field metadata; `schema_version` and the table's name stand in
+the schema's. Tables hold nothing that changes between two runs of the same study: no clock, no host.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from app.errors import StoreError
+
+SCHEMA_VERSION = 1
+
+
+class Column(NamedTuple):
+    """One column: name, Arrow type, unit (empty for a name or a count without unit), whether null is allowed."""
+
+    name: str
+    type: pa.DataType
+    unit: str = ""
+    nullable: bool = False
+
+
+STUDY = (Column("study", pa.string()),)
+BASE = (
+    Column("base", pa.string()),
+    Column("family", pa.string()),
+    Column("params", pa.int64(), "parameters"),
+)
+RUN = (
+    Column("run", pa.string(), nullable=True),  # null: the base model itself
+    Column("recipe", pa.string(), nullable=True),
+    Column("seed", pa.int64(), nullable=True),
+)
+CONDITION = (
+    Column("condition", pa.string()),
+    Column("shots", pa.int64(), "demonstrations"),
+    Column("shot_seed", pa.int64()),
+)
+TASK = (
+    Column("task", pa.string()),
+    Column("cluster", pa.string()),
+    Column("role", pa.string()),  # tune, develop or evaluate: which of the three disjoint sets
+)
+EXPOSURE = (
+    Column("pretrained_on", pa.bool_(), nullable=True),  # null: unknown, as for any public model
+    Column("tuned_on", pa.bool_(), nullable=True),  # null for a base model
+)
+PROVENANCE = (Column("fingerprint", pa.string()),)
+
+SCORE = (
+    Column("metric", pa.string()),
+    Column("primary", pa.bool_()),  # the task's own first metric
+    Column("value", pa.float64(), "fraction"),
+    Column("chance", pa.float64(), "fraction"),
+    Column("n", pa.int64(), "items"),
+    Column("stderr", pa.float64(), "fraction"),
+    Column("extraction_failures", pa.int64(), "items", nullable=True),  # null: nothing was extracted
+)
+RESPONSE = (
+    Column("item", pa.string()),
+    Column("prompt_hash", pa.string()),
+    Column("prompt_tokens", pa.int64(), "tokens"),
+    Column("cut_tokens", pa.int64(), "tokens"),  # prompt tokens dropped from the left to fit the context
+    Column("options", pa.list_(pa.string())),
+    Column("logprobs", pa.list_(pa.float64()), "nats"),  # sum over each option's tokens; empty if not scored
+    Column("option_tokens", pa.list_(pa.int64()), "tokens"),
+    Column("logprobs_unconditional", pa.list_(pa.float64()), "nats"),  # after the bare answer cue; empty without pmi
+    Column("choice", pa.string(), nullable=True),  # the option of the highest summed log-probability
+    Column("generated", pa.string(), nullable=True),
+    Column("prediction", pa.string(), nullable=True),  # extracted from `generated`; null: extraction failed
+    Column("target", pa.string()),
+    Column("choice_correct", pa.bool_(), nullable=True),
+    Column("prediction_correct", pa.bool_(), nullable=True),
+)
+PAIR = (
+    Column("metric", pa.string()),
+    Column("chance", pa.float64(), "fraction"),
+    Column("n", pa.int64(), "items"),
+    Column("x", pa.float64(), "chance-corrected score"),  # base few-shot
+    Column("y", pa.float64(), "chance-corrected score"),  # tuned, no demonstrations
+    Column("z", pa.float64(), "chance-corrected score", nullable=True),  # base zero-shot; null if not in the study
+    Column("x_raw", pa.float64(), "fraction"),
+    Column("y_raw", pa.float64(), "fraction"),
+    Column("z_raw", pa.float64(), "fraction", nullable=True),
+    Column("x_stderr", pa.float64(), "fraction"),
+    Column("y_stderr", pa.float64(), "fraction"),
+    Column("z_stderr", pa.float64(), "fraction", nullable=True),
+    Column("x_condition", pa.string()),
+    Column("y_condition", pa.string()),
+    Column("x_shots", pa.int64(), "demonstrations"),
+)
+CORRELATION = (
+    Column("level", pa.string()),
+    Column("method", pa.string()),
+    Column("x", pa.string()),
+    Column("y", pa.string()),
+    Column("filter", pa.string()),  # "all", "role=evaluate", "family=llama", "task=rte", ...
+    Column("estimate", pa.float64(), nullable=True),  # null: not estimable, `note` says why
+    Column("ci_low", pa.float64(), nullable=True),
+    Column("ci_high", pa.float64(), nullable=True),
+    Column("p_value", pa.float64(), nullable=True),
+    Column("n", pa.int64(), "pairs"),
+    Column("n_clusters", pa.int64()),  # what the interval treats as independent: families, or bases
+    Column("n_tasks", pa.int64()),
+    Column("df", pa.float64(), nullable=True),
+    Column("interval", pa.string()),  # the method of the interval, or "none"
+    Column("note", pa.string()),
+)
+
+TABLES: Mapping[str, tuple[Column, ...]] = {
+    "scores": STUDY + BASE + RUN + CONDITION + TASK + EXPOSURE + SCORE + PROVENANCE,
+    "responses": STUDY + BASE + RUN + CONDITION + TASK + RESPONSE + PROVENANCE,
+    "pairs": STUDY + BASE + RUN + TASK + EXPOSURE + PAIR,
+    "correlations": STUDY + CORRELATION,
+}
+
+
+def schema(table: str) -> pa.Schema:
+    """The Arrow schema of a table in `TABLES`."""
+    fields = [
+        pa.field(c.name, c.type, nullable=c.nullable, metadata={"unit": c.unit} if c.unit else None)
+        for c in TABLES[table]
+    ]
+    return pa.schema(fields, metadata={"fewtune.table": table, "fewtune.schema_version": str(SCHEMA_VERSION)})
+
+
+def build(table: str, rows: list[dict[str, object]], metadata: Mapping[str, str] | None = None) -> pa.Table:
+    """Rows as a checked table. Raises StoreError for a missing, unknown or wrongly typed column."""
+    wanted = schema(table)
+    for row in rows[:1]:
+        if set(row) != set(wanted.names):
+            raise StoreError(f"a row of {table} has columns {sorted(row)}, wanted {sorted(wanted.names)}")
+    try:
+        made = pa.Table.from_pylist(rows, schema=wanted)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as fault:
+        raise StoreError(f"a row does not fit the table {table}: {fault}") from fault
+    return checked(table, made.replace_schema_metadata({**(wanted.metadata or {}), **(metadata or {})}))
+
+
+def checked(table: str, data: pa.Table) -> pa.Table:
+    """`data`, if it has exactly the columns of `table` and no null where none is allowed; else StoreError."""
+    wanted = schema(table)
+    if not data.schema.equals(wanted, check_metadata=False):
+        raise StoreError(f"the table {table} has schema\n{data.schema}\nwanted\n{wanted}")
+    for column in TABLES[table]:
+        if not column.nullable and data[column.name].null_count:
+            raise StoreError(f"the table {table} has nulls in {column.name}, which allows none")
+    return data
+
+
+def read(table: str, path: str | Path, filesystem: fs.FileSystem | None = None) -> pa.Table:
+    """A Parquet file of `table`, checked. Raises StoreError where it is another table or another version."""
+    data = pq.read_table(str(path), filesystem=filesystem)
+    metadata = data.schema.metadata or {}
+    version = metadata.get(b"fewtune.schema_version", b"none").decode()
+    if version != str(SCHEMA_VERSION):
+        raise StoreError(f"{path} has schema version {version}, this FewTune reads {SCHEMA_VERSION}")
+    return checked(table, data)

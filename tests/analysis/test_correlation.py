@@ -1,0 +1,184 @@
+"""Pairs to correlations: levels, intervals, and what is refused instead of computed."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from made_tables import World, scores
+from scipy import stats
+
+from app import tables
+from app.analysis.correlation import correlations
+from app.analysis.pairs import pairs
+from app.analysis.vocabulary import FLOOR_FILTER
+from app.errors import StoreError
+from app.study import Analysis
+
+MEDIUM = World(families=6, bases=2, recipes=2, tasks=12)
+
+
+def made(world: World, analysis: Analysis | None = None) -> pa.Table:
+    return pairs(scores(world), analysis or Analysis()).table
+
+
+def found(table: pa.Table, analysis: Analysis | None = None, **wanted: str) -> list[dict[str, object]]:
+    rows = correlations(table, analysis or Analysis(), "made").to_pylist()
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def only(table: pa.Table, analysis: Analysis | None = None, **wanted: str) -> dict[str, object]:
+    rows = found(table, analysis, **{"filter": "all", "method": "pearson", "x": "base-few-shot"} | wanted)
+    assert len(rows) == 1
+    return rows[0]
+
+
+def edited(table: pa.Table, change: object) -> pa.Table:
+    return tables.build("pairs", [change(row) for row in table.to_pylist()])
+
+
+@pytest.fixture(scope="module")
+def medium() -> pa.Table:
+    return made(MEDIUM)
+
+
+def test_pooled_estimates_are_scipys(medium: pa.Table) -> None:
+    # Rounded: scores that are equal on paper, such as (.4 - .25) / .75 and .2, count as ties.
+    x, y, z = (medium[name].to_numpy().round(12) for name in "xyz")
+    for method, function in (("pearson", stats.pearsonr), ("spearman", stats.spearmanr), ("kendall", stats.kendalltau)):
+        few = only(medium, level="pooled", method=method)["estimate"]
+        zero = only(medium, level="pooled", method=method, x="base-zero-shot")["estimate"]
+        assert abs(few - function(x, y)[0]) < 1e-9
+        assert abs(zero - function(z, y)[0]) < 1e-9
+        delta = only(medium, level="pooled", method=f"{method}-delta", x="base-few-shot - base-zero-shot")
+        assert abs(delta["estimate"] - (few - zero)) < 1e-12
+
+
+def test_model_and_task_levels_correlate_means(medium: pa.Table) -> None:
+    frame = medium.to_pandas()
+    for level, key in (("model", "run"), ("task", "task")):
+        means = frame.groupby(key)[["x", "y"]].mean()
+        assert abs(only(medium, level=level)["estimate"] - stats.pearsonr(means["x"], means["y"])[0]) < 1e-9
+
+
+def test_doubly_centred_estimates_ignore_easy_tasks_and_strong_models(medium: pa.Table) -> None:
+    task, base = ({name: i for i, name in enumerate(sorted(set(medium[key].to_pylist())))} for key in ("task", "base"))
+    shifted = edited(medium, lambda row: row | {"x": row["x"] + 5 * task[row["task"]] - 2 * base[row["base"]]})
+    before, after = (only(table, level="doubly_centred")["estimate"] for table in (medium, shifted))
+    assert abs(before - after) < 1e-9
+    assert abs(only(medium, level="pooled")["estimate"] - only(shifted, level="pooled")["estimate"]) > 0.05
+
+
+def test_every_estimate_lies_in_its_interval_and_names_its_method(medium: pa.Table) -> None:
+    rows = found(medium, filter="all")
+    assert {row["level"] for row in rows} == {"pooled", "within_task", "doubly_centred", "model", "task"}
+    for row in rows:
+        assert row["ci_low"] < row["estimate"] < row["ci_high"], row
+        assert row["interval"].startswith("jack2 by family")
+        assert (row["p_value"] < 0.05) == (row["ci_low"] > 0 or row["ci_high"] < 0)
+        assert (row["n"], row["n_clusters"], row["n_tasks"]) == (24 * 12, 6, 12)
+
+
+def test_subsets_are_roles_exposure_families_left_out_families_and_tasks(medium: pa.Table) -> None:
+    filters = {row["filter"] for row in found(medium)}
+    assert {"all", "role=evaluate", "role=tune", "tuned_on=false", "tuned_on=true", FLOOR_FILTER} <= filters
+    assert {"family=llama", "family!=llama", "task=task-00"} <= filters
+    assert only(medium, filter="role=tune", level="pooled")["n"] == 24 * 6
+    assert only(medium, filter="task=task-00", level="pooled")["n"] == 24
+
+
+def test_fewer_than_ten_tasks_give_no_interval() -> None:
+    row = only(made(MEDIUM._replace(tasks=9)), level="pooled")
+    assert row["estimate"] is not None
+    assert row["ci_low"] is row["p_value"] is None
+    assert row["interval"] == "none"
+    assert "9 tasks" in row["note"]
+
+
+def test_fewer_than_five_families_are_descriptive_only_unless_bases_are_the_clusters() -> None:
+    table = made(MEDIUM._replace(families=3))
+    by_family = only(table, level="pooled")
+    assert by_family["ci_low"] is None
+    assert "descriptive only" in by_family["note"]
+    by_base = only(table, Analysis(cluster_by="base"), level="pooled")
+    assert by_base["ci_low"] < by_base["estimate"]
+    assert by_base["n_clusters"] == 6
+    assert "treats bases as independent" in by_base["note"]
+
+
+def test_one_model_has_no_within_task_or_doubly_centred_estimate() -> None:
+    table = made(World(families=1, bases=1, recipes=1, tasks=12))
+    for level in ("within_task", "doubly_centred", "model"):
+        row = only(table, level=level)
+        assert row["estimate"] is None
+        assert row["note"].startswith("not estimable")
+    assert only(table, level="pooled")["ci_low"] is None
+
+
+def test_one_task_has_no_doubly_centred_or_task_estimate() -> None:
+    table = made(MEDIUM._replace(tasks=1))
+    for level in ("doubly_centred", "task"):
+        assert only(table, level=level)["estimate"] is None
+    assert only(table, level="pooled")["estimate"] is not None
+
+
+def test_constant_scores_are_never_a_number(medium: pa.Table) -> None:
+    for side in "xy":
+        rows = found(edited(medium, lambda row, side=side: row | {side: 0.25}), x="base-few-shot")
+        assert rows
+        assert all(row["estimate"] is None and "not estimable" in row["note"] for row in rows)
+
+
+def test_a_task_on_which_all_score_alike_is_left_out_and_named(medium: pa.Table) -> None:
+    row = only(edited(medium, lambda r: r | {"y": 0.0} if r["task"] == "task-03" else r), level="doubly_centred")
+    assert row["n_tasks"] == 11
+    assert "1 tasks without variance left out: task-03" in row["note"]
+
+
+def test_a_run_with_a_missing_cell_is_left_out_and_named(medium: pa.Table) -> None:
+    row = only(medium.slice(1), level="doubly_centred")
+    first = medium.slice(0, 1).to_pylist()[0]
+    assert row["n"] == 23 * 12
+    assert "1 of 288 cells missing" in row["note"]
+    assert f"{first['base']} / {first['run']}" in row["note"]
+
+
+def test_a_task_missing_for_most_runs_is_left_out_instead_of_the_runs(medium: pa.Table) -> None:
+    keep = [row for i, row in enumerate(medium.to_pylist()) if row["task"] != "task-05" or i < 20]
+    row = only(tables.build("pairs", keep), level="doubly_centred")
+    assert (row["n"], row["n_tasks"]) == (24 * 11, 11)
+
+
+def test_a_score_that_is_not_a_number_counts_as_missing(medium: pa.Table) -> None:
+    rows = medium.to_pylist()
+    rows[5]["x"] = math.nan
+    row = only(tables.build("pairs", rows), level="pooled")
+    assert row["n"] == 23 * 12
+    assert np.isfinite(row["estimate"])
+
+
+def test_a_pair_given_twice_is_refused(medium: pa.Table) -> None:
+    with pytest.raises(StoreError, match="two rows"):
+        correlations(pa.concat_tables([medium, medium.slice(3, 1)]), Analysis(), "made")
+
+
+def test_no_pairs_make_estimates_of_nothing(medium: pa.Table) -> None:
+    rows = found(medium.slice(0, 0))
+    assert all(row["estimate"] is None and row["n"] == 0 for row in rows)
+
+
+def test_without_a_baseline_no_rival_and_no_difference_appear() -> None:
+    analysis = Analysis(baseline=None)
+    rows = found(made(MEDIUM, analysis), analysis)
+    assert {row["x"] for row in rows} == {"base-few-shot"}
+
+
+def test_an_exact_copy_has_an_estimate_of_one_and_no_interval(medium: pa.Table) -> None:
+    row = only(edited(medium, lambda r: r | {"y": r["x"]}), level="pooled")
+    assert abs(row["estimate"] - 1) < 1e-12
+    assert row["interval"] == "none"
+
+
+def test_the_same_pairs_in_another_order_give_the_same_table(medium: pa.Table) -> None:
+    order = np.random.default_rng(1).permutation(medium.num_rows)
+    assert correlations(medium.take(order), Analysis(), "made").equals(correlations(medium, Analysis(), "made"))

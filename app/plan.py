@@ -331,7 +331,8 @@ def _evaluate(
     needs = _needs(base, 1)
     tokens = study.test_items * (condition.shots + 1) * _PROMPT_TOKENS * len(study.answers.modes)
     where = f"evaluate/{run.slug if run else base.slug}/{condition.slug}/{task.name}"
-    return EvaluateCell("evaluate", where, inputs, needs, _seconds(base, tokens, 2, needs.gpus), base, run, condition, task)
+    cost = _seconds(base, tokens, 2, needs.gpus)
+    return EvaluateCell("evaluate", where, inputs, needs, cost, base, run, condition, task)
 
 
 def _needs(base: Base, copies: float) -> Needs:

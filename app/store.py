@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -116,7 +116,7 @@ class Store:
         return header
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> Generator[None]:
         """Hold the store for one run; the lock dies with the process. Object storage has no such lock.
 
         Raises StoreError while another run holds it.
@@ -193,7 +193,7 @@ class Store:
             pq.write_table(data, stream, compression="zstd", row_group_size=row_group_size)
 
     @contextmanager
-    def parquet_writer(self, relative: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    def parquet_writer(self, relative: str, schema: pa.Schema) -> Generator[pq.ParquetWriter]:
         """A Parquet file written batch by batch; it appears whole when the block ends, or not at all."""
         with self._atomic(relative) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
             yield writer
@@ -205,13 +205,13 @@ class Store:
         return tables.read(table, self.path(relative), self._filesystem)
 
     @contextmanager
-    def open_input(self, relative: str) -> Iterator[pa.NativeFile]:
+    def open_input(self, relative: str) -> Generator[pa.NativeFile]:
         """A random-access file for reading (Parquet row groups)."""
         with self._filesystem.open_input_file(self.path(relative)) as stream:
             yield stream
 
     @contextmanager
-    def _atomic(self, relative: str) -> Iterator[IO[bytes]]:
+    def _atomic(self, relative: str) -> Generator[IO[bytes]]:
         """A file that appears under its name only when the block ends without an error."""
         target = self.path(relative)
         if self.local is None:  # an object appears only when its upload is complete
@@ -233,7 +233,7 @@ class Store:
     # --- folders: checkpoints ----------------------------------------------------------------------------------
 
     @contextmanager
-    def new_folder(self, relative: str) -> Iterator[Path]:
+    def new_folder(self, relative: str) -> Generator[Path]:
         """A local folder to fill; it takes its place in the store when the block ends without an error."""
         if self.local is not None:
             target = Path(self.path(relative))

@@ -35,24 +35,24 @@ class Strict(BaseModel):
 class Resources(Strict):
     """What one worker that holds this base model needs, for tuning and for evaluation."""
 
-    cpus: int = Field(1, ge=1)
+    cpus: int = Field(default=1, ge=1)
     """CPU cores; also the number of threads."""
-    gpus: float = Field(0, ge=0)
+    gpus: float = Field(default=0, ge=0)
     """GPUs; a fraction shares one."""
-    memory_gb: float | None = Field(None, gt=0)
+    memory_gb: float | None = Field(default=None, gt=0)
     """Memory in GB; left out: estimated from the parameters."""
 
 
 class Pretraining(Strict):
     """How a base model of the embedded ladder is pretrained."""
 
-    tokens: int = Field(1_000_000, ge=1_000)
+    tokens: int = Field(default=1_000_000, ge=1_000)
     """Length of the corpus in tokens; each is seen once."""
     without: tuple[str, ...] = ()
     """Tasks (or set:NAME, cluster:NAME) that the corpus leaves out; their words stay in unrelated documents."""
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """One independent pretraining each: initial weights, corpus and order."""
-    learning_rate: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate; left out: the ladder's measured one for this size."""
 
 
@@ -93,7 +93,7 @@ class HubBase(_Base):
     """OWNER/NAME."""
     revision: str = Field(min_length=1)
     """A commit or tag, so that the weights stay the same."""
-    params: int | None = Field(None, gt=0)
+    params: int | None = Field(default=None, gt=0)
     """Number of parameters, for cost estimates before the weights are there."""
     trust_remote_code: bool = False
     """Run the Python code that the repository carries; off unless asked for here by name."""
@@ -105,7 +105,7 @@ class CheckpointBase(_Base):
     source: Literal["checkpoint"]
     path: str = Field(min_length=1)
     """The folder; relative to the study file."""
-    params: int | None = Field(None, gt=0)
+    params: int | None = Field(default=None, gt=0)
     """Number of parameters, for cost estimates."""
 
 
@@ -125,11 +125,11 @@ BaseEntry = Annotated[LadderBases | HubBase | CheckpointBase | GgufBase, Field(d
 class Lora(Strict):
     """Low-rank adapters."""
 
-    rank: int = Field(8, ge=1)
+    rank: int = Field(default=8, ge=1)
     """Rank of each adapter."""
-    alpha: float = Field(16, gt=0)
+    alpha: float = Field(default=16, gt=0)
     """Scale: adapters are multiplied by alpha / rank."""
-    dropout: float = Field(0, ge=0, lt=1)
+    dropout: float = Field(default=0, ge=0, lt=1)
     """Dropout before each adapter."""
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     """Modules that get an adapter: all linear ones but the output head, or names."""
@@ -144,38 +144,38 @@ class Recipe(Strict):
     """A readable name; left out: the method."""
     format: Literal["regular"] = "regular"
     """Prompt format tuned on: an instruction, the item, the answer."""
-    mixture: tuple[str, ...] = Field(("set:tune",), min_length=1)
+    mixture: tuple[str, ...] = Field(default=("set:tune",), min_length=1)
     """Tasks tuned on: names, set:tune, cluster:NAME; a leading minus takes away again."""
-    rate_cap: int = Field(3_000, ge=1)
+    rate_cap: int = Field(default=3_000, ge=1)
     """A task is drawn in proportion to min(its examples, rate_cap)."""
-    examples: int = Field(2_000, ge=1)
+    examples: int = Field(default=2_000, ge=1)
     """Examples drawn from the mixture for one epoch."""
-    epochs: int = Field(1, ge=1)
+    epochs: int = Field(default=1, ge=1)
     """Passes over the drawn examples."""
-    batch: int = Field(32, ge=1)
+    batch: int = Field(default=32, ge=1)
     """Examples in an optimiser step."""
-    learning_rate: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
     """Peak rate; left out: full 5e-4 and lora 5e-3 on the ladder, full 2e-5 and lora 2e-4 elsewhere."""
-    warmup: float = Field(0.03, ge=0, lt=1)
+    warmup: float = Field(default=0.03, ge=0, lt=1)
     """Share of the steps in which the rate rises from 0; then it falls linearly to 5 % of the peak."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     """AdamW's decoupled weight decay."""
-    max_length: int = Field(512, ge=16)
+    max_length: int = Field(default=512, ge=16)
     """Tokens of an example; a longer prompt is cut on its left, the answer never."""
     lora: Lora = Lora()
     """Adapter settings of lora and qlora."""
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """One tuned model each: draw and order of the examples, initial adapter weights."""
 
 
 class Shots(Strict):
     """Demonstrations of few-shot prompts."""
 
-    counts: tuple[int, ...] = Field((4,), min_length=1)
+    counts: tuple[int, ...] = Field(default=(4,), min_length=1)
     """Demonstrations in a prompt; one condition for each count."""
     draw: Literal["frozen", "per_item"] = "frozen"
     """frozen: one draw for each task and seed, the same for every model; per_item: drawn anew for each item."""
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Seeds of the draws."""
 
     @field_validator("counts")
@@ -189,11 +189,13 @@ class Shots(Strict):
 class Answers(Strict):
     """How answers are read from a model; both modes see the same items."""
 
-    modes: tuple[Literal["loglikelihood", "generation"], ...] = Field(("loglikelihood", "generation"), min_length=1)
+    modes: tuple[Literal["loglikelihood", "generation"], ...] = Field(
+        default=("loglikelihood", "generation"), min_length=1
+    )
     """loglikelihood: the likeliest of the item's options. generation: greedy text, then an answer is extracted."""
     pmi: bool = False
     """Score the options a second time, without the item, for accuracy by pointwise mutual information."""
-    max_new_tokens: int = Field(16, ge=1)
+    max_new_tokens: int = Field(default=16, ge=1)
     """Longest generated answer."""
 
 
@@ -227,13 +229,13 @@ class Study(Strict):
     """Base models."""
     recipes: tuple[Recipe, ...] = Field(min_length=1)
     """Tunings; each is applied to every base model."""
-    tasks: tuple[str, ...] = Field(("set:evaluate", "set:tune"), min_length=1)
+    tasks: tuple[str, ...] = Field(default=("set:evaluate", "set:tune"), min_length=1)
     """Tasks evaluated: names, set:NAME, cluster:NAME; a leading minus takes away again."""
     conditions: tuple[ConditionName, ...] = ("base-zero-shot", "base-few-shot", "tuned-direct")
     """Conditions evaluated."""
     shots: Shots = Shots()
     """Demonstrations; a number is short for its counts."""
-    test_items: int = Field(100, ge=1)
+    test_items: int = Field(default=100, ge=1)
     """Items of a task at most; the first of a seeded order."""
     answers: Answers = Answers()
     """How answers are read."""

@@ -72,9 +72,9 @@ def by_subset(rows: Sequence[Row]) -> Forest:
         wanted = ("delta",) if filter_ == FLOOR_FILTER else ("x",)
         three = _three(rows, "doubly_centred", filter_, "normal-scores" if filter_ == FLOOR_FILTER else "pearson")
         name = _subset(filter_)
-        chosen += [
-            (group, name if kind == "x" else f"{label}, {name}", kind, row) for label, kind, row in three if kind in wanted
-        ]
+        for label, kind, row in three:
+            if kind in wanted:
+                chosen.append((group, name if kind == "x" else f"{label}, {name}", kind, row))
     order = ("all pairs", "tasks", "without one family", "one family", "check")
     return _forest(sorted(chosen, key=lambda c: order.index(c[0])))
 

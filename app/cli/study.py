@@ -36,7 +36,7 @@ def run(
     """Run a study to its end; run again, it does only what is missing."""
     from app import stages
     from app.analysis.terminal import correlation_lines
-    from app.cli.progress import reporter
+    from app.launch.progress import reporter
     from app.launch.session import session
     from app.store import Store
     from app.study import load

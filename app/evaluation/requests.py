@@ -71,7 +71,14 @@ def render(cell: EvaluateCell, data: TaskData) -> tuple[list[dict[str, object]],
     """The rows of an evaluation's requests. Raises TaskError where a prompt cannot be made."""
     task = catalog.by_name(cell.task.name)
     examples = items(task, data, cast(int, cell.inputs["items"]), cast(int, cell.inputs["study_seed"]))
-    rows = [_row(cell, task, data, example) for example in examples]
+    condition = cell.condition
+    frozen = prompts.demonstrations(task, data, condition.shots, condition.shot_seed) if condition.shots else ()
+    rows: list[dict[str, object]] = []
+    for example in examples:
+        shown = frozen
+        if condition.shots and condition.draw == "per_item":
+            shown = prompts.demonstrations(task, data, condition.shots, condition.shot_seed, example.id)
+        rows.append(_row(condition.name, task, shown, example))
     guesses = {name: metrics.chance(examples, name) for name in _METRICS}
     return rows, RequestFacts(len(rows), guesses, data.fingerprint, fingerprint([row["prompt_hash"] for row in rows]))
 
@@ -117,15 +124,10 @@ def _metadata(cell: EvaluateCell, store: Store) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in found.items()}
 
 
-def _row(cell: EvaluateCell, task: Task, data: TaskData, example: Example) -> dict[str, object]:
-    condition = cell.condition
-    shown: tuple[Example, ...] = ()
-    if condition.shots:
-        item = example.id if condition.draw == "per_item" else None
-        shown = prompts.demonstrations(task, data, condition.shots, condition.shot_seed, item)
-    if condition.name in ("base-zero-shot", "base-few-shot"):
+def _row(condition: str, task: Task, shown: tuple[Example, ...], example: Example) -> dict[str, object]:
+    if condition in ("base-zero-shot", "base-few-shot"):
         context = prompts.few_shot(task, shown, example)
-    elif condition.name == "tuned-few-shot":
+    elif condition == "tuned-few-shot":
         context = prompts.instruct_few_shot(task, shown, example)
     else:
         context = prompts.instruct(task, example)

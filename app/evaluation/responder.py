@@ -54,9 +54,9 @@ class _Held:
 class Responder:
     """A Ray Data worker: a block that lists cells in, a block that says how each went out."""
 
-    def __init__(self, study: str, cells: ray.ObjectRef, store: Store) -> None:
+    def __init__(self, study: str, cells: "ray.ObjectRef[dict[str, EvaluateCell]]", store: Store) -> None:
         self._study = study
-        self._cells = cast(dict[str, EvaluateCell], ray.get(cells))
+        self._cells = ray.get(cells)
         self._store = store
         self._held: _Held | None = None
 

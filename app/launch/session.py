@@ -3,7 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import ray
@@ -20,7 +20,7 @@ _OBJECT_STORE = 256 * 2**20  # bytes: only slugs and plans pass through it
 
 
 @contextmanager
-def session(cpus: int | None = None) -> Iterator[None]:
+def session(cpus: int | None = None) -> Generator[None]:
     """A running Ray for the block. `cpus` limits a local cluster; a remote one has what it has."""
     if ray.is_initialized():  # the caller's cluster stays the caller's
         yield
@@ -28,9 +28,16 @@ def session(cpus: int | None = None) -> Iterator[None]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-    local = "RAY_ADDRESS" not in os.environ
-    mine = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": _OBJECT_STORE} if local else {}
-    ray.init(logging_level=logging.ERROR, log_to_driver=False, **mine)
+    if "RAY_ADDRESS" in os.environ:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+    else:
+        ray.init(
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
     for noisy in ("ray.data", "ray.tune", "ray.train"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:

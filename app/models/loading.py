@@ -92,9 +92,11 @@ def load(source: ModelSource, device: str = "cpu") -> LoadedModel:
         case "hub":
             model, tokenizer = _pretrained(source, device)
     rows = cast(torch.nn.Embedding, model.get_input_embeddings()).weight.shape[0]
-    if len(tokenizer) > rows and max(tokenizer.get_vocab().values()) >= rows:
+    # Tokens added behind the vocabulary do not count: transformers itself adds some that no text holds.
+    if tokenizer.vocab_size > rows:
         raise ModelError(
-            f"{source.location}: the tokenizer has {len(tokenizer)} tokens but the model only {rows}: they are no pair"
+            f"{source.location}: the tokenizer has {tokenizer.vocab_size} tokens but the model only {rows}: "
+            f"they are no pair"
         )
     if source.dtype != "nf4":
         model.to(device)  # pyright: ignore[reportArgumentType]  # transformers wraps `to` without its overloads

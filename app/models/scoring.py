@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from app.errors import CellError
 from app.models.adapters import check_named
 from app.models.loading import LoadedModel, causal, context_length
-from app.models.tokens import Padded, Tokens, batches, cut, encode, fill_token, leading, padded, start_token
+from app.models.tokens import Padded, Tokens, batches, cut, encode, leading, padded, start_token
 
 _LOGITS_AT_ONCE = 2**25
 """Logits held at once: 128 MiB in float32."""
@@ -151,7 +151,7 @@ def _answer(loaded: LoadedModel, queries: Sequence[_Query], batch_tokens: int) -
     answers: dict[_Query, _Answer] = {}
     for batch in batches([len(rows[place]) for place in hosts], batch_tokens):
         members = [hosts[index] for index in batch]
-        forward = padded([rows[place] for place in members], fill_token(loaded.tokenizer), "right", loaded.device)
+        forward = padded([rows[place] for place in members], "right", loaded.device)
         with torch.inference_mode():
             answers.update(_answer_batch(predict, forward, [riders[place] for place in members]))
     return answers

@@ -14,6 +14,9 @@ from app.errors import CellError
 
 Tokens = tuple[int, ...]
 
+FILL = 0
+"""The id in padded places: hidden by the mask, and valid in every vocabulary, as some padding tokens are not."""
+
 
 class Padded(NamedTuple):
     """A batch: token ids and attention mask (1: text, 0: padding), both of shape (rows, width)."""
@@ -53,14 +56,6 @@ def start_token(tokenizer: PreTrainedTokenizerBase) -> int:
     raise CellError("an empty context needs a first token, but the tokenizer has neither BOS nor EOS")
 
 
-def fill_token(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Any valid id to fill padded places with; the attention mask hides it."""
-    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if isinstance(token, int):
-            return token
-    return 0
-
-
 def cut(context: Tokens, room: int, prefix: Tokens) -> tuple[Tokens, int]:
     """`context` shortened from the left to `room` tokens, and how many were dropped; a leading `prefix` stays."""
     dropped = len(context) - room
@@ -85,10 +80,10 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     return result
 
 
-def padded(rows: Sequence[Tokens], fill: int, side: Literal["left", "right"], device: str) -> Padded:
-    """`rows` as one rectangle, filled up with `fill` on `side`."""
+def padded(rows: Sequence[Tokens], side: Literal["left", "right"], device: str) -> Padded:
+    """`rows` as one rectangle, filled up on `side`."""
     width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), fill, dtype=torch.long)
+    ids = torch.full((len(rows), width), FILL, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
     for place, row in enumerate(rows):
         span = slice(width - len(row), width) if side == "left" else slice(0, len(row))

@@ -1,4 +1,4 @@
-"""One cell that makes a base model, start to record: a pretraining of the ladder, or a GGUF file turned into a checkpoint."""
+"""One cell that makes a base model, start to record: a pretraining, or a GGUF file turned into a checkpoint."""
 
 import shutil
 import tempfile
@@ -29,8 +29,11 @@ def pretrain(payload: Payload, progress: Progress) -> None:
         if earlier is not None:
             shutil.copy(earlier, state)
 
+        def save(path: Path) -> None:
+            shutil.copy(state, path)
+
         def report(at: loop.Progress) -> None:
-            progress(at.step, at.steps, (lambda path: shutil.copy(state, path)) if state.exists() else None)
+            progress(at.step, at.steps, save if state.exists() else None)
 
         with store.new_folder(base_folder(cell.base)) as folder:
             result = loop.pretrain(spec, folder, state=state, report=report)

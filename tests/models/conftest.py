@@ -25,9 +25,7 @@ CONFIGS: dict[str, Callable[[], hf.PreTrainedConfig]] = {
     ),
     "llama": lambda: hf.LlamaConfig(**SIZE, **WIDE, num_key_value_heads=2),
     "gpt_neox": lambda: hf.GPTNeoXConfig(**SIZE, **WIDE),
-    "opt": lambda: hf.OPTConfig(
-        **SIZE, ffn_dim=64, max_position_embeddings=96, word_embed_proj_dim=16, init_std=0.2
-    ),
+    "opt": lambda: hf.OPTConfig(**SIZE, ffn_dim=64, max_position_embeddings=96, word_embed_proj_dim=16, init_std=0.2),
     "bloom": lambda: hf.BloomConfig(vocab_size=300, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.2),
     "qwen2": lambda: hf.Qwen2Config(**SIZE, **WIDE, num_key_value_heads=2, tie_word_embeddings=True),
     "qwen3": lambda: hf.Qwen3Config(**SIZE, **WIDE, num_key_value_heads=2, head_dim=8),

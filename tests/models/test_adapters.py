@@ -113,7 +113,9 @@ def test_an_adapter_of_other_shapes_is_refused_and_the_base_stays_pure(make_load
     before = loaded.model(IDS).logits
     fitting = write(loaded, tmp_path / "fitting", 1)
     folder = write(loaded, tmp_path / "narrow", 1)
-    weights = {key: value[..., :3].contiguous() for key, value in load_file(folder / "adapter_model.safetensors").items()}
+    weights = {
+        key: value[..., :3].contiguous() for key, value in load_file(folder / "adapter_model.safetensors").items()
+    }
     save_file(weights, folder / "adapter_model.safetensors")
     with pytest.raises(ModelError, match="does not fit"):
         with_adapter(loaded, folder)

@@ -10,7 +10,15 @@ import transformers as hf
 from safetensors.torch import load_file, save_file
 
 from app.errors import ModelError
-from app.models.loading import LoadedModel, ModelSource, context_length, load, missing_parts, parameters, save_checkpoint
+from app.models.loading import (
+    LoadedModel,
+    ModelSource,
+    context_length,
+    load,
+    missing_parts,
+    parameters,
+    save_checkpoint,
+)
 
 Make = Callable[..., LoadedModel]
 IDS = torch.tensor([[1, 9, 80, 7, 200]])
@@ -36,7 +44,9 @@ def refusal(asked: ModelSource) -> str:
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bloom", "gemma2"])
-def test_a_saved_checkpoint_loads_with_the_same_weights_and_tokens(make_loaded: Make, tmp_path: Path, family: str) -> None:
+def test_a_saved_checkpoint_loads_with_the_same_weights_and_tokens(
+    make_loaded: Make, tmp_path: Path, family: str
+) -> None:
     saved = make_loaded(family)
     save_checkpoint(saved, tmp_path / "checkpoint")
     loaded = load(source(tmp_path / "checkpoint"))

@@ -1,7 +1,7 @@
 """How a run looks while it goes: a bar a stage in a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,7 +14,7 @@ _EVERY = 10.0  # seconds between two lines where there is no terminal
 
 
 @contextmanager
-def reporter(console: Console) -> Iterator[Reporter]:
+def reporter(console: Console) -> Generator[Reporter]:
     """A reporter that draws on `console` while the block runs."""
     if not console.is_terminal:
         yield Lines(console)

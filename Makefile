@@ -1,0 +1,37 @@
+# Each target sets up what it needs on a fresh machine: Python 3.11 or later, pip and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The CPU build of torch: small, and all that the embedded study needs. TORCH=torch takes the platform's default build.
+TORCH ?= torch==2.13.*
+export OMP_NUM_THREADS := 1
+
+.PHONY: setup demo test check bench clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)" -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e ".[engine,gguf,dev]" -c constraints.txt
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/fewtune run jobs/studies/demo.yaml
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check app jobs tests
+	$(BIN)/ruff format --check app jobs tests
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m jobs.bench
+
+clean:
+	rm -rf $(VENV) stores build dist *.egg-info .pytest_cache .ruff_cache

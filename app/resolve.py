@@ -91,7 +91,9 @@ def _select(
 
 
 def _unanswerable(file: StudyFile, tasks: Sequence[Task]) -> list[str]:
-    """Tasks whose primary metric the study's answer modes cannot give."""
+    """Tasks whose primary metric, where pairs use it, the study's answer modes cannot give."""
+    if file.study.analysis.metric != "primary":
+        return []
     modes = file.study.answers.modes
     needs = {"exact_match": "generation", "accuracy": "loglikelihood"}
     lacking = sorted({needs[task.metric] for task in tasks} - set(modes))

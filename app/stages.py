@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+import pyarrow as pa
+
 from app import trials
-from app.analysis import correlation, gather, pairs
+from app.analysis import correlation, gather, pairs, report
 from app.errors import CellError, StoreError
 from app.evaluation import requests, stream
+from app.identity import fingerprint
 from app.plan import Cell, Plan, Standing, expand, standing
 from app.pretraining import trial as pretraining
 from app.resolve import resolve
-from app.store import Record, Store
+from app.store import Store
 from app.study import StudyFile, parse
 from app.tasks import catalog, loading
 from app.trials import Failure
@@ -63,6 +66,7 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
     planned = plan(file)
     with store.exclusive():
         store.claim(file.study.name, file.text)
+        store.tidy()
         found = status(planned, store)
         if found.stale:
             if not replace:
@@ -71,7 +75,7 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
                 store.delete_record(cell.slug)
         to_do = {cell.slug for cell in found.new} | {cell.slug for cell, _ in found.stale}
         failures = _compute(planned, to_do, store, mirror, reporter)
-        analyse(planned, store)
+        analyse(planned, store, failures)
     return Outcome(planned, tuple(failures), len(to_do) - len(failures), len(found.reused))
 
 
@@ -140,28 +144,56 @@ def _needed(cell: Cell) -> set[str]:
     return {cell.base.slug} | ({run.slug} if cell.kind == "evaluate" and run else set())
 
 
-def analyse(planned: Plan, store: Store) -> None:
+def analyse(planned: Plan, store: Store, failures: Sequence[Failure] = ()) -> None:
     """Tables and report from the records of the plan's evaluations, all anew: cheap, and always consistent.
 
     Raises CellError where no evaluation is finished.
     """
-    records = store.records("evaluate")
-    scores = gather.gather(planned, records)
+    scores = gather.gather(planned, store.records("evaluate"))
     if scores.num_rows == 0:
         raise CellError(f"no evaluation is finished in {store.root}, so there is nothing to correlate")
     store.write_table("scores", "tables/scores.parquet", scores)
-    correlate(planned, store)
-    write_report(planned, store, records)
+    made, found = correlate(planned, store)
+    facts = _facts(planned, store, failures)
+    for name, content in report.render(made, found, scores, planned.study.analysis, facts).items():
+        store.write_bytes(f"report/{name}", content)
 
 
-def correlate(planned: Plan, store: Store) -> None:
-    """Pairs and correlations from the scores table."""
+def correlate(planned: Plan, store: Store) -> tuple[pairs.Pairs, pa.Table]:
+    """Pairs and correlations from the scores table; both are written."""
     analysis = planned.study.analysis
     made = pairs.pairs(store.read_table("scores", "tables/scores.parquet"), analysis)
     store.write_table("pairs", "tables/pairs.parquet", made.table)
     found = correlation.correlations(made.table, analysis, planned.study.name)
     store.write_table("correlations", "tables/correlations.parquet", found)
+    return made, found
 
 
-def write_report(planned: Plan, store: Store, records: dict[str, Record]) -> None:
-    """The report from the tables."""
+def _facts(planned: Plan, store: Store, failures: Sequence[Failure]) -> report.Facts:
+    """What the report says of how its tables came to be."""
+    study, records = planned.study, store.records()
+    kept = [records[cell.slug] for cell in planned.cells if cell.slug in records]
+    seconds: dict[str, float] = {}
+    for record in kept:
+        seconds[record.kind] = seconds.get(record.kind, 0.0) + record.seconds
+    data = {cell.task.name: cell for cell in planned.evaluations if cell.slug in records}
+    return report.Facts(
+        study=study.name,
+        description=study.description,
+        command=f"fewtune run {study.name}.yaml",
+        study_text=store.read_text("study.yaml") or "",
+        versions=kept[-1].environment if kept else {},
+        seeds={
+            "study": str(study.seed),
+            "demonstrations": ", ".join(map(str, study.shots.seeds)),
+            "tuning": ", ".join(sorted({str(cell.run.seed) for cell in planned.tunings})),
+        },
+        seconds={kind: round(total, 1) for kind, total in seconds.items()},
+        failed=[(failure.slug, failure.reason) for failure in failures],
+        fingerprints={
+            "plan": fingerprint([cell.fingerprint for cell in planned.cells]),
+            "data": fingerprint({name: requests.facts(cell, store).data for name, cell in data.items()}),
+        },
+        ladder=any(cell.base.source == "ladder" for cell in planned.cells),
+        planned_pairs=len(planned.tunings) * len({cell.task.name for cell in planned.evaluations}),
+    )

@@ -132,6 +132,12 @@ class Store:
                 raise StoreError(f"another run is using {self.root}: wait for it, or give another --store") from None
             yield
 
+    def tidy(self) -> None:
+        """Remove what a run that was killed had begun to write; only while the store is held."""
+        if self.local is not None:
+            for left in [*self.local.rglob("*.tmp")]:
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
     # --- records -----------------------------------------------------------------------------------------------
 
     def write_record(self, record: Record) -> None:
@@ -176,8 +182,12 @@ class Store:
 
     def write_text(self, relative: str, text: str) -> None:
         """Write a small file: whole or not at all."""
+        self.write_bytes(relative, text.encode())
+
+    def write_bytes(self, relative: str, content: bytes) -> None:
+        """Write a file: whole or not at all."""
         with self._atomic(relative) as stream:
-            stream.write(text.encode())
+            stream.write(content)
 
     def exists(self, relative: str) -> bool:
         """Whether a file or folder is there."""

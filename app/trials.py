@@ -99,7 +99,7 @@ def run(cells: Sequence[Cell], work: Work, store: Store, mirror: str | None, don
         _feasible(cell)
     kind = cells[0].kind
     payloads = {cell.slug: Payload(cell, store, mirror, _left(store, cell)) for cell in cells}
-    os.environ.update(TUNE_DISABLE_SIGINT_HANDLER="1", TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1")
+    os.environ.update(TUNE_DISABLE_SIGINT_HANDLER="1", TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1", RAY_AIR_NEW_OUTPUT="0")
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
 
     def trial(config: dict[str, str], payloads: dict[str, Payload]) -> None:

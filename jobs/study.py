@@ -1,4 +1,4 @@
-"""`python -m jobs.study STUDY --store ROOT`: a whole study, on the cluster that RAY_ADDRESS names or on this machine."""
+"""`python -m jobs.study STUDY --store ROOT`: a whole study, on the cluster of RAY_ADDRESS or on this machine."""
 
 import argparse
 import sys

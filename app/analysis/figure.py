@@ -32,7 +32,7 @@ class Picture(NamedTuple):
     png: bytes
 
 
-def picture(pairs: pa.Table, rows: list[Row], said: Answer, dpi: int = 160) -> Picture:
+def picture(pairs: pa.Table, rows: list[Row], said: Answer, dpi: int = 110) -> Picture:
     """Two panels with the answer as their title; the same pairs give the same bytes."""
     with mpl.rc_context({"svg.hashsalt": "fewtune", "svg.fonttype": "path", "font.size": 10}):
         figure = _draw(pairs, rows, said)
@@ -57,9 +57,9 @@ def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
     found = grids.cells(pairs, "family")
     grid = grids.complete(found, rival=False)
     if grid.sides.x.size:
-        centred = (co.values(side, "doubly_centred") for side in (grid.sides.x, grid.sides.y))
+        x, y = co.values(grid.sides.x, "doubly_centred"), co.values(grid.sides.y, "doubly_centred")
         names = np.array(grid.cluster_names, np.str_)[grid.clusters]
-        _panel(right, *centred, np.repeat(names, len(grid.tasks)), families)
+        _panel(right, x, y, np.repeat(names, len(grid.tasks)), families)
     right.set_title(f"Task and model means removed: {_r(find(rows, 'doubly_centred'))}", fontsize=10.5)
     right.set(xlabel=f"{x_name}\n(rest after task and model means)", ylabel=f"{y_name} (rest)")
     if families:

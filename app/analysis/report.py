@@ -6,6 +6,7 @@ well. Its content security policy forbids every external resource. The same tabl
 clock in here, only what the caller states in `Facts`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,8 @@ from markupsafe import Markup
 
 from app.analysis import forest, limit, points, summary
 from app.analysis.answer import Row, answer, bounds, find, number, rows_of
-from app.analysis.figure import COLOURS, picture
+from app.analysis.figure import picture
+from app.analysis.methods import Extent, cautions, methods
 from app.analysis.pairs import Pairs
 from app.analysis.vocabulary import LEVEL_NAMES, METHODS, SHORT
 from app.identity import fingerprint
@@ -54,7 +56,9 @@ class Facts:
     """When, in words; empty: nothing is said."""
 
 
-def render(pairs: Pairs, correlations: pa.Table, scores: pa.Table, analysis: Analysis, facts: Facts) -> dict[str, bytes]:
+def render(
+    pairs: Pairs, correlations: pa.Table, scores: pa.Table, analysis: Analysis, facts: Facts
+) -> dict[str, bytes]:
     """File name to content: index.html, report.md, pairs.svg, pairs.png."""
     rows = rows_of(correlations)
     view = _view(pairs, rows, scores, analysis, facts)
@@ -83,7 +87,18 @@ def _view(
     records = pairs.table.to_pylist()
     worst_condition, worst_places = summary.extraction(scores)
     planned = facts.planned_pairs or len(records) + len(pairs.missing)
-    families = sorted({str(row["family"]) for row in records})
+    items = _range([row["n"] for row in records])
+    counts = {
+        "bases": len({row["base"] for row in records}),
+        "families": len({row["family"] for row in records}),
+        "runs": len({(row["base"], row["run"]) for row in records if row["run"] is not None}),
+        "tasks": len({row["task"] for row in records}),
+    }
+    shots = max((row["x_shots"] for row in records), default=0)
+    extent = Extent(
+        counts["families"], counts["bases"], counts["tasks"], items, shots, planned - len(records), facts.ladder
+    )
+    labels = {"x": SHORT[analysis.x], "y": SHORT[analysis.y], "z": SHORT[analysis.baseline or analysis.x]}
     return {
         "facts": facts,
         "analysis": analysis,
@@ -91,13 +106,7 @@ def _view(
         "main": find(rows, "doubly_centred"),
         "finished": len(records),
         "planned": planned,
-        "counts": {
-            "bases": len({row["base"] for row in records}),
-            "families": len(families),
-            "runs": len({(row["base"], row["run"]) for row in records if row["run"] is not None}),
-            "tasks": len({row["task"] for row in records}),
-        },
-        "few_families": len(families) < 5,
+        "counts": counts,
         "missing": summary.missing(pairs.missing),
         "levels": forest.by_level(rows),
         "subsets": forest.by_subset(rows),
@@ -109,10 +118,11 @@ def _view(
         "extraction": worst_condition,
         "worst": worst_places,
         "rest": [row for row in rows if not row.filter.startswith("task=")],
-        "items": _range([row["n"] for row in records]),
+        "words": methods(rows, analysis, extent),
+        "cautions": cautions(analysis, extent),
+        "labels": Markup(json.dumps(labels)),  # noqa: S704 - our own words
         "fingerprint": fingerprint(sorted(set(scores["fingerprint"].to_pylist()))),
         "data": Markup(points.as_json(pairs.table)),  # noqa: S704 - escaped there for a script element
-        "colours": COLOURS,
         "short": SHORT,
     }
 

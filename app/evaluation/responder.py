@@ -6,6 +6,7 @@ depend on which others ran beside it.
 """
 
 import logging
+import pickle
 import time
 import traceback
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import pyarrow as pa
-import ray
 import torch
 
 from app import tables
@@ -54,15 +54,14 @@ class _Held:
 class Responder:
     """A Ray Data worker: a block that lists cells in, a block that says how each went out."""
 
-    def __init__(self, study: str, cells: "ray.ObjectRef[dict[str, EvaluateCell]]", store: Store) -> None:
+    def __init__(self, study: str, store: Store) -> None:
         self._study = study
-        self._cells = ray.get(cells)
         self._store = store
         self._held: _Held | None = None
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        slugs = cast(list[str], block["slug"].to_pylist())
-        return pa.table({"slug": slugs, "failure": [self._outcome(self._cells[slug]) for slug in slugs]}, OUTCOME)
+        cells = [cast(EvaluateCell, pickle.loads(cell)) for cell in block["cell"].to_pylist()]  # noqa: S301 - our driver's
+        return pa.table({"slug": [c.slug for c in cells], "failure": [self._outcome(c) for c in cells]}, OUTCOME)
 
     def _outcome(self, cell: EvaluateCell) -> str:
         """Answer a cell; the reason where that fails, so that the cells after it still run."""

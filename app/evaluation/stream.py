@@ -4,6 +4,7 @@ One dataset serves all models and tasks: a block is a bundle of cells that share
 each model once. Only slugs and failures come back to the driver, whatever the number of items.
 """
 
+import pickle
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -28,11 +29,10 @@ def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done
         alike = [cell for cell in cells if cell.needs == needs]
         actors = _pool(needs)
         packed = bundles(alike, actors)
-        known = ray.put({cell.slug: cell for cell in alike})
-        blocks = [pa.table({"slug": [cell.slug for cell in bundle]}) for bundle in packed]
+        blocks = [pa.table({"cell": [pickle.dumps(cell) for cell in bundle]}) for bundle in packed]
         answered = ray.data.from_arrow(blocks).map_batches(
             Responder,
-            fn_constructor_kwargs={"study": study, "cells": known, "store": store},
+            fn_constructor_kwargs={"study": study, "store": store},
             compute=ray.data.ActorPoolStrategy(size=min(actors, len(packed)), max_tasks_in_flight_per_actor=1),
             batch_size=None,
             batch_format="pyarrow",

@@ -23,7 +23,6 @@ from app.models.adapters import check_named
 from app.models.loading import LoadedModel, causal, context_length
 from app.models.tokens import FILL, Tokens, batches, cut, encode, leading, padded, start_token
 
-
 _ROUNDING = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
 """Root mean square difference, in standard deviations of the logits, that padding may make by rounding alone."""
 

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.integrations.gguf.reader import read_gguf_metadata
 
 from app.errors import ModelError
 
@@ -66,10 +67,8 @@ def load(location: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrained
 
 def _restore_digits(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
     """Split digits as the vocabulary was learned: transformers 5.23 knows fewer pre-tokenizers than GGUF files name."""
-    from gguf import GGUFReader  # an optional package: `load` has made sure that it is there
-
-    field = GGUFReader(path).fields.get("tokenizer.ggml.pre")
-    if field is not None and field.contents() in _SINGLE_DIGITS:
+    metadata, _ = read_gguf_metadata(str(path))
+    if metadata.get("tokenizer.ggml.pre") in _SINGLE_DIGITS:
         backend = tokenizer.backend_tokenizer
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [

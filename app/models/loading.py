@@ -204,6 +204,8 @@ def _pretrained(source: ModelSource, device: str) -> tuple[PreTrainedModel, PreT
             f"{source.location}: {len(lacking)} weights are missing or of another shape than config.json says, "
             f"the first is {lacking[0]}; fetch or write the checkpoint again"
         )
+    if source.dtype == "nf4":
+        _keep_nf4_unpacked(model)
     return model, tokenizer
 
 
@@ -217,6 +219,17 @@ def _nf4(source: ModelSource, device: str) -> dict[str, Any]:
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
     )
     return {"quantization_config": quantisation, "device_map": {"": device}, "dtype": torch.bfloat16}
+
+
+def _keep_nf4_unpacked(model: PreTrainedModel) -> None:
+    """Multiply by de-quantised weights on every CPU.
+
+    With AVX512-BF16, bitsandbytes 0.50 packs the weights anew in the first forward and restores them wrongly in the
+    next `state_dict()`, which saving or attaching an adapter calls: the base would silently be another one.
+    """
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 @contextlib.contextmanager

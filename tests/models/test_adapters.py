@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from app.errors import CellError, ModelError
 from app.models.adapters import detach, prove_active, switch_adapter, with_adapter
 from app.models.generation import generate
-from app.models.loading import LoadedModel, parameters, save_checkpoint
+from app.models.loading import LoadedModel, ModelSource, load, parameters, save_checkpoint
 from app.models.scoring import ScoreRequest, score
 
 Make = Callable[..., LoadedModel]
@@ -153,7 +153,7 @@ def test_folders_without_an_adapter_are_refused(make_loaded: Make, tmp_path: Pat
         with_adapter(loaded, tmp_path)
     folder = write(loaded, tmp_path / "a", 1)
     (folder / "adapter_model.safetensors").write_bytes(b"cut short")
-    with pytest.raises(ModelError, match="cannot be read|can be read"):
+    with pytest.raises(ModelError, match="not an adapter that can be read"):
         with_adapter(loaded, folder)
 
 
@@ -163,3 +163,17 @@ def test_virtual_tokens_are_refused(make_loaded: Make, tmp_path: Path) -> None:
     get_peft_model(loaded.model, config).save_pretrained(tmp_path / "prompt")
     with pytest.raises(ModelError, match="virtual tokens"):
         with_adapter(loaded, tmp_path / "prompt")
+
+
+def test_an_adapter_on_a_four_bit_base_comes_and_goes(make_loaded: Make, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    small = make_loaded("llama", own=True)
+    save_checkpoint(small, tmp_path / "base")
+    folder = write(small, tmp_path / "a", 1)
+    loaded = load(ModelSource("checkpoint", str(tmp_path / "base"), dtype="nf4"))
+    before, count = score(loaded, REQUESTS, 256), parameters(loaded)
+    tuned = with_adapter(loaded, folder)
+    prove_active(tuned, [1, 9, 80])
+    assert parameters(tuned) == count
+    assert score(tuned, REQUESTS, 256) != before
+    assert score(detach(tuned), REQUESTS, 256) == before

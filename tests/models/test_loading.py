@@ -1,5 +1,6 @@
 """Checkpoints load whole or are refused in one sentence."""
 
+import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.models.loading import (
     parameters,
     save_checkpoint,
 )
+from app.models.scoring import ScoreRequest, score
 
 Make = Callable[..., LoadedModel]
 IDS = torch.tensor([[1, 9, 80, 7, 200]])
@@ -72,15 +74,22 @@ def test_an_unknown_precision_is_refused(checkpoint: Path) -> None:
     assert "none of float32" in refusal(source(checkpoint, "int3"))
 
 
-def test_nf4_loads_where_bitsandbytes_is_installed_and_is_refused_elsewhere(checkpoint: Path) -> None:
-    try:
-        import bitsandbytes  # noqa: F401  # whether it is there is the question
-    except ImportError:
-        assert "bitsandbytes" in refusal(source(checkpoint, "nf4"))
-        return
-    loaded = load(source(checkpoint, "nf4"))
-    assert parameters(loaded) == parameters(load(source(checkpoint)))
-    assert torch.isfinite(loaded.model(IDS).logits).all()
+def test_nf4_without_bitsandbytes_is_refused(checkpoint: Path) -> None:
+    if importlib.util.find_spec("bitsandbytes") is not None:
+        pytest.skip("bitsandbytes is installed")
+    assert "bitsandbytes" in refusal(source(checkpoint, "nf4"))
+
+
+def test_nf4_holds_all_parameters_in_four_bits(checkpoint: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    loaded, whole = load(source(checkpoint, "nf4")), load(source(checkpoint))
+    assert parameters(loaded) == parameters(whole)
+    request = ScoreRequest("Question: up\nAnswer:", (" down", " yes, yes"))
+    (found,), (expected,) = score(loaded, [request], 512), score(whole, [request], 512)
+    assert found.logprobs == pytest.approx(expected.logprobs, rel=0.3)
+    loaded.model.state_dict()
+    assert score(loaded, [request], 512) == [found]
+    assert parameters(loaded) == parameters(whole)
 
 
 @pytest.mark.parametrize(

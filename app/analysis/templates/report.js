@@ -68,7 +68,7 @@
 
   // ---------------------------------------------------------------- the large scatter plot
   const scatter = byId("scatter");
-  const W = 720, H = 640, L = 62, R = 14, T = 10, B = 54;
+  const W = 800, H = 560, L = 62, R = 14, T = 10, B = 52;
   const layer = { grid: node("g", {}, scatter), points: node("g", {}, scatter), over: node("g", {}, scatter) };
   const circles = [];
   for (let i = 0; i < N; i++) circles.push(node("circle", { r: N > 1200 ? 3.2 : 4, cx: 0, cy: 0 }, layer.points));

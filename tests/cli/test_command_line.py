@@ -1,0 +1,185 @@
+"""The command line: exit codes, one sentence for a fault, and what the light commands print."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Write = Callable[..., Path]
+Answer = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def fewtune(tmp_path: Path) -> Callable[..., Answer]:
+    """Run the command in an empty folder, in a terminal 200 columns wide."""
+
+    def run(*arguments: str | Path) -> Answer:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("FEWTUNE_", "RAY_"))}
+        return subprocess.run(
+            [sys.executable, "-m", "app.cli.main", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment | {"COLUMNS": "200", "NO_COLOR": "1", "HF_HUB_OFFLINE": "1"},
+            check=False,
+        )
+
+    return run
+
+
+def refused(answer: Answer, *sentences: str) -> None:
+    """Exit code 2, and on stderr nothing but the faults."""
+    assert answer.returncode == 2, answer
+    assert "Traceback" not in answer.stdout + answer.stderr
+    lines = answer.stderr.strip().splitlines()
+    assert len(lines) == len(sentences), answer.stderr
+    for line, sentence in zip(lines, sentences, strict=True):
+        assert line.startswith("error ")
+        assert sentence in line
+
+
+def test_help_names_every_command(fewtune: Callable[..., Answer]) -> None:
+    answer = fewtune("--help")
+    assert answer.returncode == 0
+    for command in ("run", "plan", "check", "correlate", "report", "doctor", "tasks", "models"):
+        assert re.search(rf"\b{command}\b", answer.stdout)
+
+
+def test_misspelt_keys_end_with_a_sentence_each(fewtune: Callable[..., Answer], write_study: Write) -> None:
+    path = write_study(write_study().read_text() + "test_itms: 3\nconditons: []\n")
+    for command in ("plan", "run", "check"):
+        refused(
+            fewtune(command, path),
+            f"{path}:7:1 unknown key test_itms; did you mean test_items?",
+            f"{path}:8:1 unknown key conditons; did you mean conditions?",
+        )
+
+
+def test_a_study_file_that_is_not_there_is_told(fewtune: Callable[..., Answer]) -> None:
+    refused(fewtune("plan", "absent.yaml"), "absent.yaml: the study file cannot be read")
+
+
+def test_an_unknown_task_is_told_at_its_line(fewtune: Callable[..., Answer], write_study: Write) -> None:
+    path = write_study(write_study().read_text() + "tasks: [antonim]\n")
+    refused(fewtune("plan", path), f"{path}:7:1 unknown task 'antonim'; did you mean antonym")
+
+
+@pytest.mark.parametrize("command", ["report", "correlate"])
+def test_a_folder_that_is_no_store_is_told(command: str, fewtune: Callable[..., Answer]) -> None:
+    refused(fewtune(command, "nowhere"), "nowhere is not a FewTune store")
+
+
+def test_a_folder_of_something_else_is_no_place_for_a_study(
+    fewtune: Callable[..., Answer], write_study: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    refused(fewtune("run", write_study(), "--store", "mine"), "is not empty and not a FewTune store")
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["letter.txt"]
+
+
+def test_the_store_of_another_study_is_refused(
+    fewtune: Callable[..., Answer], write_study: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "store.json").write_text('{"format": 1, "study": "other"}')
+    refused(fewtune("run", write_study(), "--store", "theirs"), "is the store of the study other, not of smallest")
+
+
+def test_a_store_on_an_unknown_file_system_is_told(fewtune: Callable[..., Answer], write_study: Write) -> None:
+    refused(fewtune("plan", write_study(), "--store", "nothing://x"), "the store nothing://x cannot be opened")
+
+
+def test_a_store_below_a_file_is_told(fewtune: Callable[..., Answer], write_study: Write, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused(fewtune("run", write_study(), "--store", "file/store"), "file/store")
+
+
+def test_a_plan_shows_stages_cells_needs_and_hours_and_computes_nothing(
+    fewtune: Callable[..., Answer], write_study: Write, tmp_path: Path
+) -> None:
+    answer = fewtune("plan", write_study())
+    assert answer.returncode == 0
+    rows = {line.split()[0]: line.split() for line in answer.stdout.splitlines() if line.strip()}
+    assert rows["base"][2:6] == ["1", "1", "0", "0"]
+    assert rows["tune"][1:5] == ["1", "1", "0", "0"]
+    total = int(rows["total"][1])
+    assert total == 2 + int(rows["evaluate"][1])
+    assert "GiB" in answer.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_a_plan_can_list_every_cell(fewtune: Callable[..., Answer], write_study: Write) -> None:
+    answer = fewtune("plan", write_study(), "--cells")
+    assert answer.returncode == 0
+    for slug in ("pretrain/llama-32x2-s0", "tune/llama-32x2-s0.lora-s0", "evaluate/llama-32x2-s0/base-zero-shot/job"):
+        assert slug in answer.stdout
+
+
+def test_a_sound_study_is_called_sound(fewtune: Callable[..., Answer], write_study: Write) -> None:
+    path = write_study(write_study().read_text() + "tasks: [antonym, job]\n")
+    answer = fewtune("check", path)
+    assert answer.returncode == 0, answer.stderr
+    assert "is sound: 1 base models made, 1 tunings, 6 evaluations" in answer.stdout
+
+
+def test_more_demonstrations_than_there_are_examples_are_found_by_the_check(
+    fewtune: Callable[..., Answer], write_study: Write
+) -> None:
+    path = write_study(write_study().read_text() + "tasks: [job]\nshots: 5000\n")
+    refused(fewtune("check", path), "too few for 5000 demonstrations")
+
+
+def test_tasks_are_listed_with_role_and_source(fewtune: Callable[..., Answer]) -> None:
+    answer = fewtune("tasks", "list")
+    assert answer.returncode == 0
+    assert re.search(r"lexical\s+antonym\s+evaluate\s+exact_match\s+generated", answer.stdout)
+    only = fewtune("tasks", "list", "--cluster", "lexical").stdout
+    assert "antonym" in only
+    assert "capital" not in only
+
+
+def test_a_task_is_shown_with_its_exact_prompts(fewtune: Callable[..., Answer]) -> None:
+    answer = fewtune("tasks", "show", "antonym", "--shots", "2")
+    assert answer.returncode == 0
+    assert answer.stdout.count("Question: ") == 1 + 3
+    assert "Instruction: " in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("show", "antonim"), "unknown task 'antonim'; did you mean antonym"),
+        (("show", "antonym", "--item", "999"), "there is no item 999"),
+        (("show", "antonym", "--shots", "999"), "too few for 999 demonstrations"),
+        (("list", "--cluster", "lexicel"), "lexical"),
+    ],
+)
+def test_a_task_that_cannot_be_shown_is_told(
+    arguments: tuple[str, ...], sentence: str, fewtune: Callable[..., Answer]
+) -> None:
+    refused(fewtune("tasks", *arguments), sentence)
+
+
+def test_models_are_listed_with_licence_and_memory(fewtune: Callable[..., Answer]) -> None:
+    answer = fewtune("models", "list")
+    assert answer.returncode == 0
+    assert "licence" in answer.stdout
+    assert "ladder" in answer.stdout
+
+
+def test_the_doctor_looks_at_this_machine_without_ray(fewtune: Callable[..., Answer]) -> None:
+    answer = fewtune("doctor", "--no-ray")
+    assert answer.returncode == 0
+    assert re.search(r"pass\s+python", answer.stdout)
+    assert "torch" in answer.stdout
+
+
+def test_an_unknown_command_is_wrong_input(fewtune: Callable[..., Answer]) -> None:
+    answer = fewtune("rum")
+    assert answer.returncode == 2
+    assert "rum" in answer.stderr

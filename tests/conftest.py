@@ -1,0 +1,50 @@
+"""What all tests share: one Ray for the whole session, one tiny base model, and study files written to order."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when it is imported; tests share few cores
+
+SMALLEST = """\
+schema_version: 1
+name: smallest
+bases:
+  - {source: ladder, family: llama, sizes: [32x2]}
+recipes:
+  - {method: lora}
+"""
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A Ray with two CPUs; started once, because a start takes seconds."""
+    from app.launch.session import session
+
+    with session(cpus=2):
+        yield
+
+
+@pytest.fixture(scope="session")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the ladder, pretrained on 20 thousand tokens: it has learnt words, and nearly nothing else."""
+    from app.pretraining.ladder import LadderSpec
+    from app.pretraining.loop import pretrain
+
+    folder = tmp_path_factory.mktemp("bases") / "tiny"
+    pretrain(LadderSpec("llama", 32, 2, tokens=20_000), folder)
+    return folder
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """Text -> a study file in a folder of its own; without a text the smallest study."""
+
+    def write(text: str = SMALLEST, name: str = "study.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write

@@ -22,7 +22,8 @@ FEW_SHOT_CONDITIONS = ("base-few-shot", "tuned-few-shot")
 # Seconds of one token on one core of a 2020s server: a constant for Python and kernel launches, and the arithmetic at
 # 40 GFLOP/s; measured on ladder models of 40 k to 400 k parameters. On a GPU: 40 % of 400 TFLOP/s in bf16.
 _TOKEN_SECONDS, _CORE_FLOPS, _GPU_FLOPS = 4e-6, 40e9, 160e12
-_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "nf4": 0.6}
+BYTES: Mapping[str, float] = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "nf4": 4.5 / 8}
+"""Bytes a parameter takes; nf4 holds a 32-bit scale for each block of 64."""
 _PROMPT_TOKENS = 60  # of an item or a demonstration; only for estimates
 
 
@@ -337,7 +338,7 @@ def _evaluate(
 
 def _needs(base: Base, copies: float) -> Needs:
     given = base.resources.memory_gb
-    estimated = base.params * _BYTES[base.dtype] * (copies + 0.5) + 0.5e9
+    estimated = base.params * BYTES[base.dtype] * (copies + 0.5) + 0.5e9
     # Rounded up to a power of two, so that cells of like size are interchangeable and share worker processes.
     memory = int(given * 1e9) if given else 2 ** math.ceil(math.log2(max(estimated, 2**30)))
     return Needs(base.resources.cpus, base.resources.gpus, memory)

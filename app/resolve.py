@@ -115,7 +115,7 @@ def _bases(file: StudyFile, index: int, entry: LadderBases | HubBase | Checkpoin
         "ladder": None,
     }
     if isinstance(entry, HubBase):
-        params = entry.params or next((m.parameters for m in models.MODELS if m.id == entry.id), None)
+        params = entry.params or next((m.parameters for m in models.KNOWN_BASES if m.id == entry.id), None)
         if params is None:
             raise StudyError(f"{entry.id} is not in the catalogue: give `params`, so that its cost can be planned")
         inputs = {"hub": entry.id, "revision": entry.revision, "dtype": entry.dtype}

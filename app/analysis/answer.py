@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from app.analysis.vocabulary import CONDITIONS, FLOOR_FILTER
+from app.analysis.vocabulary import CONDITIONS, FLOOR_FILTER, INTACT_FILTER
 
 
 class Row(NamedTuple):
@@ -47,6 +47,11 @@ def rows_of(correlations: pa.Table) -> list[Row]:
     return [Row(**row) for row in correlations.to_pylist()]
 
 
+def main_filter(rows: Sequence[Row]) -> str:
+    """The subset that the answer rests on: all pairs, or intact base models where some lack tasks by design."""
+    return INTACT_FILTER if any(row.filter == INTACT_FILTER for row in rows) else "all"
+
+
 def find(rows: Sequence[Row], level: str, method: str = "pearson", *, filter: str = "all", x: str = "") -> Row | None:  # noqa: A002 - the column's name
     """The row of a level, method and subset; the first predictor unless `x` is given; None where there is none."""
     for row in rows:
@@ -71,37 +76,46 @@ def bounds(row: Row, *, signed: bool = False) -> str:
 
 
 def answer(rows: Sequence[Row]) -> Answer:
-    """The study's answer in words, from all its pairs."""
-    main = find(rows, "doubly_centred")
+    """The study's answer in words, from the subset that `main_filter` names."""
+    main = find(rows, "doubly_centred", filter=main_filter(rows))
     if main is None or main.estimate is None:
         why = main.note.split(";")[0] if main else "there are no pairs"
         return Answer(f"There is no answer yet: {why}.", "", "No answer yet")
     x, y = CONDITIONS.get(main.x, main.x), CONDITIONS.get(main.y, main.y)
+    rival = " ".join(part for part in (_rival(rows, main), _intervened(rows, main)) if part)
     removed = "with task difficulty and model strength removed"
     if main.ci_low is None or main.ci_high is None:
         reason = main.note.split(";")[0]
         sentence = f"In this study {x} and {y} correlate at r = {number(main.estimate)}, {removed}; {reason}."
-        return Answer(sentence, _rival(rows, main.x), f"r = {number(main.estimate)} ({reason.split(':')[0]})")
+        return Answer(sentence, rival, f"r = {number(main.estimate)} ({reason.split(':')[0]})")
     interval = f"r = {number(main.estimate)}, 95 % interval {number(main.ci_low)} to {number(main.ci_high)}"
-    if main.ci_low > 0:
-        sentence = f"{x[0].upper()}{x[1:]} predict the {y}: {removed}, {interval}."
-        title = f"{x[0].upper()}{x[1:]} predict the {y}"
-    elif main.ci_high < 0:
-        sentence = f"{x[0].upper()}{x[1:]} run against the {y}: {removed}, {interval}."
-        title = f"{x[0].upper()}{x[1:]} run against the {y}"
-    else:
-        sentence = f"It stays open whether {x} predict the {y}: {removed}, {interval}."
+    if main.ci_low <= 0 <= main.ci_high:
         title = f"It stays open whether {x} predict the {y}"
-    return Answer(sentence, _rival(rows, main.x), title)
+    else:
+        verb = "predict" if main.ci_low > 0 else "run against"
+        title = f"{x[0].upper()}{x[1:]} {verb} the {y}"
+    return Answer(f"{title}: {removed}, {interval}.", rival, title)
 
 
-def _rival(rows: Sequence[Row], x: str) -> str:
+def _intervened(rows: Sequence[Row], main: Row) -> str:
+    """What the pairs say that the answer leaves out, where base models lack tasks by design."""
+    everything = find(rows, "doubly_centred")
+    if main.filter == "all" or everything is None or everything.estimate is None:
+        return ""
+    r = f"r = {number(everything.estimate)} {bounds(everything)}".rstrip()
+    return (
+        "Left out here are base models that were pretrained without some of the tasks; with them, "
+        f"{r}, because the study itself set them apart."
+    )
+
+
+def _rival(rows: Sequence[Row], main: Row) -> str:
     """How the baseline does, and whether the difference may be claimed."""
-    delta = find(rows, "doubly_centred", "pearson-delta")
+    delta = find(rows, "doubly_centred", "pearson-delta", filter=main.filter)
     if delta is None or delta.estimate is None:
         return ""
-    z = delta.x.removeprefix(f"{x} - ")
-    rival = find(rows, "doubly_centred", x=z)
+    z = delta.x.removeprefix(f"{main.x} - ")
+    rival = find(rows, "doubly_centred", x=z, filter=main.filter)
     if rival is None or rival.estimate is None:
         return ""
     interval = f" {bounds(delta, signed=True)}" if delta.ci_low is not None else ""
@@ -119,11 +133,10 @@ def _claim(rows: Sequence[Row], delta: Row) -> str:
         return "this study does not tell which predicts better"
     better = "few-shot" if delta.ci_low > 0 else "the baseline"
     check = find(rows, "doubly_centred", "normal-scores-delta", filter=FLOOR_FILTER)
-    agrees = check is not None and check.ci_low is not None and check.ci_high is not None and (
-        check.ci_low > 0 if delta.ci_low > 0 else check.ci_high < 0
-    )
-    if agrees:
-        return f"{better} predicts better, also on normal scores of tasks away from the floor"
+    if check is not None and check.ci_low is not None and check.ci_high is not None:
+        same = check.ci_low > 0 if delta.ci_low > 0 else check.ci_high < 0
+        if same:
+            return f"{better} predicts better, also on normal scores of tasks away from the floor"
     return (
         f"{better} looks better, but the check on normal scores of tasks away from the floor does not confirm it, "
         "so no claim is made"

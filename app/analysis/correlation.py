@@ -6,7 +6,7 @@ few-shot predicts better than the base model's own zero-shot does, and are claim
 scores over tasks away from the floor (filter "median>0.15"): a rival near its floor manufactures a difference.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial as bind
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from app import tables
 from app.analysis import coefficients as co
 from app.analysis import grid as grids
 from app.analysis import jackknife as jk
-from app.analysis.vocabulary import FLOOR, FLOOR_FILTER, LEVELS, METHODS, Level, Method
+from app.analysis.vocabulary import FLOOR, FLOOR_FILTER, INTACT_FILTER, LEVELS, METHODS, Level, Method
 from app.study import Analysis
 
 MIN_TASKS = 10
@@ -77,9 +77,10 @@ class _Measure(NamedTuple):
 def correlations(pairs: pa.Table, analysis: Analysis, study_name: str) -> pa.Table:
     """The table "correlations" of a table "pairs".
 
-    Subsets: all pairs; role=, tuned_on=, pretrained_on= (each value present); family!= (leave one family out), family=,
-    task=. Intervals are jack2's, over families or bases (`analysis.cluster_by`) and tasks. There is none below 10 tasks
-    or 5 clusters, nor where an estimate or a replicate is undefined; `note` says why, and names what was left out.
+    Subsets: all pairs; role=, tuned_on= (each value present); family!= (leave one family out), family=, task=;
+    median> (tasks away from the floor). Where some base models were pretrained without tasks: bases=intact, alone and
+    with the others after a comma. Intervals are jack2's, over families or bases (`analysis.cluster_by`) and tasks. There is none below 10 tasks or 5 clusters,
+    nor where an estimate or a replicate is undefined; `note` says why, and names what was left out.
 
     Raises StoreError where a base, run and task occur twice.
     """
@@ -97,27 +98,41 @@ def _subsets(pairs: pa.Table, found: grids.Cells) -> Iterator[_Subset]:
     for name, levels, methods in (
         ("role", LEVELS, METHODS),
         ("tuned_on", LEVELS, METHODS),
-        ("pretrained_on", LEVELS, METHODS),
         ("family", _CELL_LEVELS, METHODS[:2]),
         ("task", LEVELS[:1], METHODS[:2]),
     ):
+        for _, value, mask in _values(pairs, (name,)):
+            yield _Subset(f"{name}={value}", mask, levels, methods, name == "role")
+            if name == "family" and not mask.all():
+                yield _Subset(f"{name}!={value}", ~mask, _CELL_LEVELS, METHODS[:1])
+    intact = grids.intact(pairs)
+    yield from _above_floor(found, intact if intact.any() else ~intact)
+    if not intact.all() and intact.any():
+        yield _Subset(INTACT_FILTER, intact, LEVELS, METHODS, True)
+        for name, value, mask in _values(pairs, ("role", "tuned_on", "family")):
+            pick = mask & intact
+            if pick.any():
+                yield _Subset(f"{INTACT_FILTER},{name}={value}", pick, _CELL_LEVELS, METHODS[:1])
+            if name == "family" and (intact & ~mask).any():
+                yield _Subset(f"{INTACT_FILTER},{name}!={value}", intact & ~mask, _CELL_LEVELS, METHODS[:1])
+
+
+def _values(pairs: pa.Table, names: Iterable[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Each column, each of its values as text, and the pairs that have it; null is no value."""
+    for name in names:
         column = pairs[name].to_pylist()
         for value in sorted({part for part in column if part is not None}):
             label = str(value).lower() if isinstance(value, bool) else str(value)
-            mask = np.array([part == value for part in column], np.bool_)
-            yield _Subset(f"{name}={label}", mask, levels, methods, name == "role")
-            if name == "family" and not mask.all():
-                yield _Subset(f"{name}!={label}", ~mask, _CELL_LEVELS, METHODS[:1])
-    yield from _above_floor(found)
+            yield name, label, np.array([part == value for part in column], np.bool_)
 
 
-def _above_floor(found: grids.Cells) -> Iterator[_Subset]:
-    """Tasks whose median x, y and z all exceed `FLOOR`; nothing where there is no rival."""
+def _above_floor(found: grids.Cells, intact: NDArray[np.bool_]) -> Iterator[_Subset]:
+    """Intact base models on tasks whose median x, y and z all exceed `FLOOR`; nothing where there is no rival."""
     if not np.isfinite(found.z).any():
         return
     kept = np.full(len(found.tasks), False)
     for task in np.unique(found.tasks):
-        mine = (found.tasks == task) & np.isfinite(found.x + found.y + found.z)
+        mine = intact & (found.tasks == task) & np.isfinite(found.x + found.y + found.z)
         if mine.any() and all(np.median(side[mine]) > FLOOR for side in (found.x, found.y, found.z)):
             kept |= mine
     yield _Subset(FLOOR_FILTER, kept, ("doubly_centred",), METHODS[:1], True)

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from app.analysis import coefficients as co
 from app.analysis import grid as grids
-from app.analysis.answer import Answer, Row, bounds, find, number
-from app.analysis.vocabulary import SHORT
+from app.analysis.answer import Answer, Row, bounds, find, main_filter, number
+from app.analysis.vocabulary import INTACT_FILTER, SHORT
 
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b",
@@ -43,6 +43,9 @@ def picture(pairs: pa.Table, rows: list[Row], said: Answer, dpi: int = 110) -> P
 
 
 def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
+    subset = main_filter(rows)
+    if subset == INTACT_FILTER:
+        pairs = pairs.filter(pa.array(grids.intact(pairs)))
     figure = Figure(figsize=(10, 5.6), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
@@ -52,7 +55,7 @@ def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
     x_name, y_name = _axis_names(rows)
     x, y = np.array(table["x"], np.float64), np.array(table["y"], np.float64)
     _panel(left, x, y, np.array(table["family"], np.str_), families)
-    left.set_title(f"Every pair: {_r(find(rows, 'pooled'))}", fontsize=10.5)
+    left.set_title(f"Pairs as they are: {_r(find(rows, 'pooled', filter=subset))}", fontsize=10.5)
     left.set(xlabel=f"{x_name}\n(score, 0 = chance)", ylabel=f"{y_name} (score, 0 = chance)")
     found = grids.cells(pairs, "family")
     grid = grids.complete(found, rival=False)
@@ -60,7 +63,7 @@ def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
         x, y = co.values(grid.sides.x, "doubly_centred"), co.values(grid.sides.y, "doubly_centred")
         names = np.array(grid.cluster_names, np.str_)[grid.clusters]
         _panel(right, x, y, np.repeat(names, len(grid.tasks)), families)
-    right.set_title(f"Task and model means removed: {_r(find(rows, 'doubly_centred'))}", fontsize=10.5)
+    right.set_title(f"Task and model means removed: {_r(find(rows, 'doubly_centred', filter=subset))}", fontsize=10.5)
     right.set(xlabel=f"{x_name}\n(rest after task and model means)", ylabel=f"{y_name} (rest)")
     if families:
         handles, labels = left.get_legend_handles_labels()

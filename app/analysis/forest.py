@@ -6,8 +6,8 @@ Numbers stay text, so that the plot can be read aloud, copied and printed; only 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from app.analysis.answer import Row, bounds, find, number
-from app.analysis.vocabulary import FLOOR_FILTER, LEVEL_NAMES, SHORT, Level
+from app.analysis.answer import Row, bounds, find, main_filter, number
+from app.analysis.vocabulary import FLOOR_FILTER, INTACT_FILTER, LEVEL_NAMES, SHORT, Level
 
 WIDTH = 1000.0
 
@@ -18,8 +18,7 @@ _READABLE = {
     "role=evaluate": "tasks meant for evaluation",
     "tuned_on=true": "tasks tuned on",
     "tuned_on=false": "tasks held out from tuning",
-    "pretrained_on=true": "tasks present in pretraining",
-    "pretrained_on=false": "tasks absent from pretraining",
+    INTACT_FILTER: "base models that lack no task",
     "all": "all",
     FLOOR_FILTER: "normal scores, tasks away from the floor",
 }
@@ -55,23 +54,25 @@ class Forest(NamedTuple):
 
 
 def by_level(rows: Sequence[Row]) -> Forest:
-    """All pairs: every level, the predictor, its rival and their difference."""
+    """The answer's subset: every level, the predictor, its rival and their difference."""
     chosen: list[tuple[str, str, str, Row]] = []
     for level, name in LEVEL_NAMES.items():
-        chosen += [(name, *rest) for rest in _three(rows, level, "all")]
+        chosen += [(name, *rest) for rest in _three(rows, level, main_filter(rows))]
     return _forest(chosen)
 
 
 def by_subset(rows: Sequence[Row]) -> Forest:
     """The doubly centred correlation of the predictor: in subsets, and with each family left out."""
     chosen: list[tuple[str, str, str, Row]] = []
+    subset = main_filter(rows)
+    prefix = "" if subset == "all" else f"{subset},"
     for filter_ in dict.fromkeys(row.filter for row in rows):
-        group = _group(filter_)
-        if not group:
+        group = _group(filter_.removeprefix(prefix))
+        if not group or (not filter_.startswith(prefix) and filter_ not in ("all", subset, FLOOR_FILTER)):
             continue
         wanted = ("delta",) if filter_ == FLOOR_FILTER else ("x",)
         three = _three(rows, "doubly_centred", filter_, "normal-scores" if filter_ == FLOOR_FILTER else "pearson")
-        name = _subset(filter_)
+        name = _subset(filter_.removeprefix(prefix))
         for label, kind, row in three:
             if kind in wanted:
                 chosen.append((group, name if kind == "x" else f"{label}, {name}", kind, row))
@@ -81,7 +82,7 @@ def by_subset(rows: Sequence[Row]) -> Forest:
 
 def _group(filter_: str) -> str:
     name = filter_.split("=")[0]
-    groups = {"all": "all pairs", "role": "tasks", "tuned_on": "tasks", "pretrained_on": "tasks"}
+    groups = {"all": "all pairs", "role": "tasks", "tuned_on": "tasks", "bases": "all pairs"}
     groups |= {"family!": "without one family", "family": "one family", FLOOR_FILTER: "check"}
     return groups.get(name, "")
 
@@ -115,12 +116,17 @@ def _forest(chosen: Sequence[tuple[str, str, str, Row]]) -> Forest:
         return None if value is None else round((value * 10 - low) * scale, 1)
 
     lines: list[Line] = []
+    before = ("", "")
     for group, label, kind, row in chosen:
         signed = kind == "delta"
         text = (number(row.estimate, signed=signed), bounds(row, signed=signed))
-        shape = f"{row.n:,} pairs: {row.n_clusters} clusters × {row.n_tasks} tasks"
+        clusters, tasks = ("" if count == 1 else "s" for count in (row.n_clusters, row.n_tasks))
+        shape = f"{row.n:,} pairs: {row.n_clusters} cluster{clusters} × {row.n_tasks} task{tasks}"
         bar = Bar(place(row.estimate), place(row.ci_low), place(row.ci_high))
-        lines.append(Line(group, label, kind, *text, shape, row.note, bar))
+        # What a line rests on is said once, until it changes.
+        same = bool(lines) and before == (shape, row.note)
+        before = (shape, row.note)
+        lines.append(Line(group, label, kind, *text, "" if same else shape, "" if same else row.note, bar))
     step = 2 if high - low <= 14 else 5
     first = -(-low // step) * step
     ticks = [(round((t - low) * scale, 1), number(t / 10).replace(".00", "")) for t in range(first, high + 1, step)]

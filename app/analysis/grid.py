@@ -70,10 +70,17 @@ def cells(pairs: pa.Table, cluster_by: str) -> Cells:
     return Cells(np.array(runs, np.str_), np.array(tasks, np.str_), clusters, x, y, z)
 
 
+def intact(pairs: pa.Table) -> NDArray[np.bool_]:
+    """Whether each pair's base model was pretrained on every task, as far as is known."""
+    known = list(zip(pairs["base"].to_pylist(), pairs["pretrained_on"].to_pylist(), strict=True))
+    lacking = {base for base, pretrained_on in known if pretrained_on is False}
+    return np.array([base not in lacking for base, _ in known], np.bool_)
+
+
 def run_names(pairs: pa.Table) -> list[str]:
-    """The name of each row's run: base / run, or the base alone."""
+    """The name of each row's run: the run's own if it begins with its base, else base / run; or the base alone."""
     both = zip(pairs["base"].to_pylist(), pairs["run"].to_pylist(), strict=True)
-    return [base if run is None else f"{base} / {run}" for base, run in both]
+    return [base if run is None else run if run.startswith(base) else f"{base} / {run}" for base, run in both]
 
 
 def complete(found: Cells, rival: bool) -> Grid:
@@ -139,7 +146,7 @@ def _left_out(
         mask = kept if kept.dtype == np.bool_ else np.isin(np.arange(len(names)), kept)
         gone = [str(name) for name in names[~mask.astype(bool)]]
         if gone:
-            notes += (f"{len(gone)} {kind} {why} left out: {some(gone)}",)
+            notes += (f"{len(gone)} {kind if len(gone) > 1 else kind[:-1]} {why} left out: {some(gone)}",)
     return notes
 
 

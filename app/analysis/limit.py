@@ -5,7 +5,7 @@ same family and size whose pretraining had them, separately for tasks that the r
 Exact match is compared, because it has no chance level that could hide an absence.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import pyarrow as pa
@@ -65,6 +65,31 @@ def limit_test(scores: pa.Table, analysis: Analysis) -> list[Limit]:
                 names = tuple(sorted({str(r["task"]) for r in without}))
                 found.append(Limit(family, params, tuned_on, names, metric, _means(without), _means(intact)))
     return found
+
+
+def overall(found: Sequence[Limit]) -> list[Limit]:
+    """The same over all families and sizes, one line for tasks tuned on and one for those held out; params is 0."""
+    lines: list[Limit] = []
+    for tuned_on in (False, True):
+        mine = [line for line in found if line.tuned_on is tuned_on]
+        if mine:
+            tasks = tuple(sorted({task for line in mine for task in line.tasks}))
+            without, intact = _pooled([m.without for m in mine]), _pooled([m.intact for m in mine])
+            lines.append(Limit("all", 0, tuned_on, tasks, mine[0].metric, without, intact))
+    return lines
+
+
+def _pooled(parts: list[Means]) -> Means:
+    pairs_ = sum(part.pairs for part in parts)
+
+    def mean(values: Iterable[tuple[float | None, int]]) -> float | None:
+        given = [(value, weight) for value, weight in values if value is not None]
+        total = sum(weight for _, weight in given)
+        return sum(value * weight for value, weight in given) / total if total else None
+
+    few_shot, tuned = mean((p.few_shot, p.pairs) for p in parts), mean((p.tuned, p.pairs) for p in parts)
+    zero_shot = mean((p.zero_shot, p.pairs) for p in parts)
+    return Means(few_shot or 0.0, tuned or 0.0, zero_shot, sum(part.bases for part in parts), pairs_)
 
 
 def _means(rows: Iterable[Mapping[str, object]]) -> Means:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.analysis.answer import Row, find
+from app.analysis.answer import Row, find, main_filter
 from app.analysis.correlation import MIN_CLUSTERS, MIN_TASKS
 from app.analysis.vocabulary import CONDITIONS, FLOOR
 from app.study import Analysis
@@ -47,7 +47,13 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
             f"claimed only if the same holds for normal scores within each task, over tasks whose median scores all "
             f"exceed {FLOOR}: a rival near its floor would otherwise manufacture a difference."
         )
-    main = find(rows, "doubly_centred")
+    subset = main_filter(rows)
+    if subset != "all":
+        lines.append(
+            "The answer rests on base models that were pretrained on every task. Those that lack some by design differ "
+            "from them because the study made them differ; they serve the limit test."
+        )
+    main = find(rows, "doubly_centred", filter=subset)
     if main is not None and main.note:
         lines.append(f"In the primary estimate: {main.note}.")
     return lines

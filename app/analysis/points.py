@@ -15,7 +15,7 @@ from app.analysis import grid as grids
 
 
 def as_json(pairs: pa.Table) -> str:
-    """The JSON text, safe inside a script element."""
+    """The JSON text, safe inside a script element; `intact` marks pairs of base models that lack no task."""
     table = {name: pairs[name].to_pylist() for name in pairs.column_names}
     runs = grids.run_names(pairs)
     names = {key: sorted({str(v) for v in values if v is not None}) for key, values in table.items() if key in _NAMES}
@@ -29,7 +29,9 @@ def as_json(pairs: pa.Table) -> str:
         columns[key] = [_short(value) for value in table[key]]
     columns["n"] = table["n"]
     columns["exposure"] = [_exposure(p, t) for p, t in zip(table["pretrained_on"], table["tuned_on"], strict=True)]
-    columns |= _centred(pairs, runs)
+    intact = grids.intact(pairs)
+    columns["intact"] = [int(part) for part in intact]
+    columns |= _centred(pairs.filter(pa.array(intact)) if intact.any() else pairs, pairs, runs)
     text = json.dumps({"names": names, "columns": columns}, separators=(",", ":"), sort_keys=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
@@ -48,9 +50,9 @@ def _short(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else round(value, 4)
 
 
-def _centred(pairs: pa.Table, runs: Sequence[str]) -> dict[str, object]:
-    """Doubly centred x, y and z of each pair that belongs to the complete grid."""
-    found = grids.cells(pairs, "base")
+def _centred(answering: pa.Table, pairs: pa.Table, runs: Sequence[str]) -> dict[str, object]:
+    """Doubly centred x, y and z of each pair that belongs to the complete grid of those that the answer rests on."""
+    found = grids.cells(answering, "base")
     grid = grids.complete(found, rival=bool(np.isfinite(found.z).any()))
     row = {name: i for i, name in enumerate(grid.runs)}
     column = {name: j for j, name in enumerate(grid.tasks)}

@@ -16,7 +16,7 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from app.analysis import forest, limit, points, summary
-from app.analysis.answer import Row, answer, bounds, find, number, rows_of
+from app.analysis.answer import Row, answer, bounds, find, main_filter, number, rows_of
 from app.analysis.figure import picture
 from app.analysis.methods import Extent, cautions, methods
 from app.analysis.pairs import Pairs
@@ -98,12 +98,13 @@ def _view(
     extent = Extent(
         counts["families"], counts["bases"], counts["tasks"], items, shots, planned - len(records), facts.ladder
     )
+    limits = limit.limit_test(scores, analysis)
     labels = {"x": SHORT[analysis.x], "y": SHORT[analysis.y], "z": SHORT[analysis.baseline or analysis.x]}
     return {
         "facts": facts,
         "analysis": analysis,
         "answer": answer(rows),
-        "main": find(rows, "doubly_centred"),
+        "intact": main_filter(rows) != "all",
         "finished": len(records),
         "planned": planned,
         "counts": counts,
@@ -114,7 +115,8 @@ def _view(
         "recipes": summary.recipes(records),
         "bases": summary.by_base(records),
         "tasks": summary.by_task(records, rows),
-        "limits": limit.limit_test(scores, analysis),
+        "limits": limits,
+        "overall": limit.overall(limits),
         "extraction": worst_condition,
         "worst": worst_places,
         "rest": [row for row in rows if not row.filter.startswith("task=")],
@@ -130,11 +132,13 @@ def _view(
 def _methods(rows: list[Row]) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
     """Level, then for each method its predictor, rival and difference as text."""
     table: list[tuple[str, list[tuple[str, str, str, str]]]] = []
+    subset = main_filter(rows)
     for level, name in LEVEL_NAMES.items():
         lines: list[tuple[str, str, str, str]] = []
         for method in METHODS:
-            main, delta = find(rows, level, method), find(rows, level, f"{method}-delta")
-            rival = find(rows, level, method, x=delta.x.split(" - ")[1]) if delta else None
+            main = find(rows, level, method, filter=subset)
+            delta = find(rows, level, f"{method}-delta", filter=subset)
+            rival = find(rows, level, method, filter=subset, x=delta.x.split(" - ")[1]) if delta else None
             lines.append((method, _text(main), _text(rival), _text(delta, signed=True)))
         table.append((name, lines))
     return table

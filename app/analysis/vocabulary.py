@@ -10,6 +10,8 @@ METHODS: tuple[Method, ...] = get_args(Method)
 FLOOR = 0.15
 """A task counts as away from the floor where the medians of x, y and z all exceed this chance-corrected score."""
 FLOOR_FILTER = f"median>{FLOOR}"
+INTACT_FILTER = "bases=intact"
+"""Leaves out base models that were pretrained without some of the tasks: an intervention, not a finding."""
 
 LEVEL_NAMES: dict[Level, str] = {
     "doubly_centred": "task and model means removed",

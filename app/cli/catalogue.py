@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from app.cli.console import out
@@ -21,7 +21,7 @@ def list_tasks(
     from app.tasks import catalog
     from app.tasks.task import Hub
 
-    table = Table("cluster", "task", "role", "metric", "source", "licence", box=None)
+    table = Table("cluster", _whole("task"), "role", "metric", _whole("source"), "licence", box=None)
     for task in sorted(catalog.TASKS, key=lambda task: task.cluster):
         if cluster in (None, task.cluster):
             source = f"{task.source.id} {task.source.config}" if isinstance(task.source, Hub) else "generated"
@@ -65,15 +65,20 @@ def show_task(
         out.print(Text(prompt))
 
 
+def _whole(header: str) -> Column:
+    """A column of names that must be copied whole, however narrow the terminal."""
+    return Column(header, no_wrap=True)
+
+
 @models.command("list")
 def list_models() -> None:
     """Base models that FewTune knows, and the embedded ladder's families."""
     from app.models import catalog
 
-    table = Table("family", "id", "parameters", "licence", "gated", "memory in bf16", box=None)
-    for model in catalog.MODELS:
+    table = Table("family", _whole("id"), "parameters", "licence", "gated", "memory in bf16", box=None)
+    for model in catalog.KNOWN_BASES:
         size = f"{model.parameters / 1e9:.2f} B" if model.parameters >= 1e9 else f"{model.parameters / 1e6:.0f} M"
-        memory = f"{model.parameters * 2 / 1e9:.1f} GB"
+        memory = f"{catalog.memory_gb(model.parameters, 'bfloat16'):.1f} GB"
         table.add_row(model.family, model.id, size, model.licence, "yes" if model.gated else "", memory)
     out.print(table)
     out.print("and the embedded ladder (source: ladder): gpt2, llama, neox, opt, bloom, qwen at any small WIDTHxLAYERS")

@@ -50,7 +50,8 @@ def run(
         with session(), reporter(err) as progress:
             outcome = stages.run(file, place, mirror, progress, replace=replace)
     except KeyboardInterrupt:
-        err.print(f"interrupted: what was finished is kept in {place.root}; the same command goes on from there", soft_wrap=True)
+        kept = f"interrupted: what was finished is kept in {place.root}; the same command goes on from there"
+        err.print(kept, soft_wrap=True)
         raise typer.Exit(1) from None
     out.print(correlation_lines(place.read_table("correlations", "tables/correlations.parquet")))
     minutes = (time.monotonic() - started) / 60

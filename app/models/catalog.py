@@ -4,11 +4,9 @@ Only pretrained models, no instruction-tuned ones, and only repositories whose w
 Parameters count tied weights once. Which revision is used is the study's to pin.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-BYTES: Mapping[str, float] = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "nf4": 4.5 / 8}
-"""Bytes a parameter takes; nf4 holds a 32-bit scale for each block of 64."""
+from app.plan import BYTES
 
 
 class KnownBase(NamedTuple):

@@ -229,7 +229,7 @@ def _keep_nf4_unpacked(model: PreTrainedModel) -> None:
     """
     for layer in model.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
-            layer.support_avx512bf16_for_cpu = False
+            cast(Any, layer).support_avx512bf16_for_cpu = False
 
 
 @contextlib.contextmanager

@@ -17,13 +17,16 @@ from app.tasks.generated.lexicon import POOLS
 from app.tasks.generated.procedure import VERSION as TASKS_VERSION
 from app.tasks.generated.procedure import Procedure
 
-VERSION = f"1, {TASKS_VERSION}"
-LEADS = ("", "", "", "", "item :", "word :", "case :", "text :", "input :", "question :")
-LINKS = (":", "=", "is", "gives", "result :", "answer :", "\n result :", "\n output :", "\n answer :")
+VERSION = f"2, {TASKS_VERSION}"
+LEADS = (*[""] * 10, "item :", "word :", "case :", "text :", "input :", "question :")
+LINKS = (
+    *[":", "=", "is", "gives"] * 3,
+    *["result :", "answer :", "\n result :", "\n output :", "\n answer :"],
+)
 ENDS = (";", ",", ".", "|", "\n", "\n")
 TITLE_ENDS = (".", ":", "\n")
 _EVALUATED_LEADS = ("input :", "question :")  # never together with an answer cue: that pair is the evaluation's
-_LISTS, _PROSE, _DESCRIBED = 0.50, 0.15, 0.20  # shares of documents; the rest is random
+_LISTS, _PROSE, _DESCRIBED = 0.60, 0.10, 0.20  # shares of documents; the rest is random
 _TITLED = 0.3
 _LENGTH = 60  # words of a document, about
 _INSTRUCTIONS = " ".join(

@@ -36,7 +36,8 @@
     cluster: () => [names.cluster, C.cluster],
   };
   const colourOf = (i) => "k" + ((classes[state.colour]()[1][i] ?? 9) % 10);
-  const inShow = (i) => state.show === "all" || EXPOSURE[C.exposure[i]] === state.show;
+  const inShow = (i) =>
+    state.show === "all" || (state.show === "intact" ? C.intact[i] === 1 : EXPOSURE[C.exposure[i]] === state.show);
   const inFocus = (i) => {
     if (!state.focus) return true;
     const at = state.focus.indexOf("=");
@@ -68,7 +69,17 @@
 
   // ---------------------------------------------------------------- the large scatter plot
   const scatter = byId("scatter");
-  const W = 800, H = 560, L = 62, R = 14, T = 10, B = 52;
+  const L = 62, R = 14, T = 10, B = 52;
+  let W = 800, H = 560;
+  // Narrow windows get a narrower drawing, not smaller letters.
+  function fit() {
+    const wide = Math.round(Math.max(320, Math.min(800, scatter.parentElement.clientWidth)));
+    if (wide === W) return false;
+    W = wide;
+    H = Math.round(wide < 640 ? wide : wide * 0.7);
+    scatter.setAttribute("viewBox", `0 0 ${W} ${H}`);
+    return true;
+  }
   const layer = { grid: node("g", {}, scatter), points: node("g", {}, scatter), over: node("g", {}, scatter) };
   const circles = [];
   for (let i = 0; i < N; i++) circles.push(node("circle", { r: N > 1200 ? 3.2 : 4, cx: 0, cy: 0 }, layer.points));
@@ -231,6 +242,7 @@
     });
   }
   for (const select of document.querySelectorAll("select[data-state]")) {
+    state[select.dataset.state] = select.value;
     select.addEventListener("change", () => {
       state[select.dataset.state] = select.value;
       if (select.dataset.state === "colour") state.hidden.clear();
@@ -314,7 +326,9 @@
   }
   addEventListener("beforeprint", () => document.querySelectorAll("details[data-print]").forEach((d) => { d.open = true; }));
 
+  fit();
   drawScatter();
   drawTiles();
+  new ResizeObserver(() => { if (fit()) drawScatter(); }).observe(scatter.parentElement);
   document.documentElement.dataset.ready = "true";
 })();

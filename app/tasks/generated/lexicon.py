@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever a word or fact changes: part of the identity of every ladder model and generated task."""
 
 
@@ -116,9 +116,8 @@ MEN = ("bob", "tom", "jim", "dan", "max", "leo", "sam", "ben")
 WOMEN = ("ann", "eve", "sue", "meg", "amy", "zoe", "kim", "liz")
 FIRST_NAMES = tuple(name for tier in zip(MEN, WOMEN, strict=True) for name in tier)
 THINGS = ("ball", "cup", "key", "book", "coin", "box")
-LETTERS = tuple("bcdefghijklmnopqrstuvwxyz")
-"""Without `a`, which is an article everywhere else."""
-NUMBERS = tuple(str(number) for number in range(60))
+LETTERS = tuple("bcdfghjklmnpqrstvw")
+NUMBERS = tuple(str(number) for number in range(40))
 PRAISE = ("great", "lovely", "superb", "nice", "fine", "brilliant", "wonderful", "charming")
 BLAME = ("awful", "terrible", "dull", "boring", "nasty", "bad", "horrible", "bland")
 REVIEWED = ("film", "meal", "song", "hotel", "story", "game", "show", "trip")

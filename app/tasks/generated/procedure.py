@@ -15,7 +15,7 @@ from app.tasks.generated.lexicon import VERSION as WORLD
 from app.tasks.generated.lexicon import digest
 from app.tasks.task import Example, Generated, Role, Split, Task, Template
 
-VERSION = f"world {WORLD}, items 1"
+VERSION = f"world {WORLD}, items 2"
 """Identity of every generated example: changes with the world or with the way items are made and split."""
 TRAIN_ITEMS = 60
 """Train items of a task at most: few enough that a proportional mixture does not drown the tables of facts."""
@@ -63,8 +63,8 @@ class Procedure:
     """How often the corpus takes it up: 1 for a table of facts, more for what takes longer to learn."""
 
 
-def skewed(rng: Random, items: Sequence[T], skew: float = 0.8) -> T:
-    """An item whose density falls with its rank: of 60 items the first is drawn about 10 times as often as the last."""
+def skewed(rng: Random, items: Sequence[T], skew: float = 1.2) -> T:
+    """An item whose density falls with its rank: of 60 items the first is drawn about 20 times as often as the last."""
     return items[int(len(items) * rng.random() ** (1 + skew))]
 
 

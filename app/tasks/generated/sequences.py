@@ -10,16 +10,15 @@ from random import Random
 from app.tasks.generated import lexicon as world
 from app.tasks.generated.procedure import Options, Pair, Procedure, Wording, computed, skewed
 
-_COUNTS = world.NUMBERS[1:6]
+_DIGITS = world.NUMBERS[:10]
+_COUNTS = world.NUMBERS[2:7]
 _SUMMANDS = 16
 """Summands are below it: all sums stay among the numbers that the world knows."""
 
 
-def _list(rng: Random, shortest: int = 3, longest: int = 4) -> list[str]:
-    """Different words of one type; letters most often."""
-    chance = rng.random()
-    pool = world.LETTERS if chance < 0.6 else world.NUMBERS if chance < 0.8 else world.NOUNS
-    return rng.sample(pool, rng.randint(shortest, longest))
+def _list(rng: Random, length: int = 4) -> list[str]:
+    """Different words of one type: letters, now and then small numbers."""
+    return rng.sample(world.LETTERS if rng.random() < 0.85 else _DIGITS, length)
 
 
 def _at(place: int) -> Callable[[Random], Pair]:
@@ -31,7 +30,7 @@ def _at(place: int) -> Callable[[Random], Pair]:
 
 
 def _reverse(rng: Random) -> Pair:
-    words = _list(rng, 2, 3)
+    words = _list(rng, 3)
     return Pair(" ".join(words), " ".join(reversed(words)))
 
 
@@ -44,12 +43,12 @@ def _orders(pair: Pair, rng: Random) -> list[str]:
 
 
 def _count(rng: Random) -> Pair:
-    words = _list(rng, 1, len(_COUNTS))
+    words = _list(rng, rng.randint(2, 6))
     return Pair(" ".join(words), str(len(words)))
 
 
 def _member(rng: Random) -> Pair:
-    *words, other = _list(rng, 4, 4)
+    *words, other = _list(rng)
     inside = rng.random() < 0.5
     asked = rng.choice(words) if inside else other
     return Pair(f"{asked} in {' '.join(words)}", "yes" if inside else "no")

@@ -1,0 +1,131 @@
+"""One tuning cell, start to record: what it leaves loads with the libraries' own calls and ends its answers."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from peft import AutoPeftModelForCausalLM, PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from app import stages
+from app.errors import ModelError
+from app.models.generation import generate
+from app.models.loading import ModelSource, load
+from app.plan import Plan, TuneCell
+from app.store import Store
+from app.study import parse
+from app.tasks import catalog, loading, prompts
+from app.trials import Payload, Progress
+from app.tuning.trial import tune
+
+# Outside a trial there is no checkpoint to ask for, which Tune remarks upon.
+pytestmark = pytest.mark.filterwarnings("ignore:`get_checkpoint` is meant")
+
+STUDY = """\
+schema_version: 1
+name: small
+bases:
+  - {{source: checkpoint, family: llama, path: {base}}}
+recipes:
+  - {{method: lora, mixture: [first, plural], examples: 480, batch: 8, epochs: 2, learning_rate: 2e-2}}
+  - {{method: full, mixture: [first, plural], examples: 480, batch: 16, learning_rate: 3e-3}}
+tasks: [last]
+"""
+IDS = torch.tensor([[5, 9, 40, 7]])
+
+
+class Made(NamedTuple):
+    plan: Plan
+    store: Store
+
+    def cell(self, method: str) -> TuneCell:
+        return next(cell for cell in self.plan.tunings if cell.run.recipe.method == method)
+
+    def folder(self, method: str) -> Path:
+        assert self.store.local
+        return self.store.local / "checkpoints" / self.cell(method).run.slug
+
+
+@pytest.fixture(scope="module")
+def made(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Both tunings of a small study, done."""
+    torch.set_num_threads(1)
+    place = tmp_path_factory.mktemp("tuned")
+    plan = stages.plan(parse(STUDY.format(base=base_folder), place / "study.yaml"))
+    store = Store(place / "store")
+    for cell in plan.tunings:
+        payload = Payload(cell, store, None)
+        tune(payload, Progress(payload, save_every=1e9, tell_every=1e9))
+    return Made(plan, store)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_the_record_says_what_was_seen_and_is_that_of_the_plan(made: Made, method: str) -> None:
+    cell = made.cell(method)
+    record = made.store.read_record(cell.slug)
+    assert record
+    assert record.fingerprint == cell.fingerprint
+    assert record.result["steps"] == {"lora": 120, "full": 30}[method]
+    assert sum(record.result["drawn"].values()) == 480  # type: ignore[attr-defined]
+    assert record.result["cut"] == 0
+    assert 0 < record.result["loss"] < 6  # type: ignore[operator]
+
+
+def test_adapters_are_an_adapter_that_peft_loads_by_itself(made: Made, base_folder: Path) -> None:
+    alone = AutoPeftModelForCausalLM.from_pretrained(made.folder("lora"))
+    onto = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base_folder), made.folder("lora"))
+    base = AutoModelForCausalLM.from_pretrained(base_folder)
+    with torch.inference_mode():
+        logits = [net.eval()(input_ids=IDS).logits for net in (alone, onto, base)]
+    assert torch.equal(logits[0], logits[1])
+    assert not torch.allclose(logits[0], logits[2], atol=1e-2)
+    assert not (made.folder("lora") / "model.safetensors").exists()
+
+
+def test_a_full_tuning_is_a_checkpoint_that_transformers_loads_by_itself(made: Made, base_folder: Path) -> None:
+    net = AutoModelForCausalLM.from_pretrained(made.folder("full"))
+    tokenizer = AutoTokenizer.from_pretrained(made.folder("full"))
+    base = AutoModelForCausalLM.from_pretrained(base_folder)
+    assert not torch.equal(net.get_input_embeddings().weight, base.get_input_embeddings().weight)
+    assert tokenizer("question : hot")["input_ids"] == AutoTokenizer.from_pretrained(base_folder)("question : hot")["input_ids"]
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_tuned_model_ends_its_answer_and_its_base_does_not(made: Made, base_folder: Path, method: str) -> None:
+    task = catalog.by_name("first")
+    asked = [prompts.instruct(task, example) for example in loading.load(task, None).test[:40]]
+
+    def finished(net: torch.nn.Module) -> float:
+        base = load(ModelSource("checkpoint", str(base_folder)))
+        there = type(base)(net.eval(), base.tokenizer, "cpu", base.source)  # type: ignore[arg-type]
+        found = generate(there, asked, 6, stop="")
+        return sum(one.finished for one in found) / len(found)
+
+    if method == "lora":
+        tuned = AutoPeftModelForCausalLM.from_pretrained(made.folder(method))
+    else:
+        tuned = AutoModelForCausalLM.from_pretrained(made.folder(method))
+    assert finished(tuned) > 0.9
+    assert finished(AutoModelForCausalLM.from_pretrained(base_folder)) < 0.5
+
+
+def test_the_same_cell_tuned_again_ends_with_the_same_bytes(made: Made, tmp_path: Path) -> None:
+    store = Store(tmp_path / "again")
+    payload = Payload(made.cell("lora"), store, None)
+    tune(payload, Progress(payload, save_every=1e9, tell_every=1e9))
+    name = "adapter_model.safetensors"
+    assert store.local
+    again = store.local / "checkpoints" / made.cell("lora").run.slug / name
+    assert again.read_bytes() == (made.folder("lora") / name).read_bytes()
+
+
+def test_a_base_model_that_went_away_ends_the_cell_in_a_sentence(made: Made, tmp_path: Path) -> None:
+    cell = made.cell("lora")
+    base = replace(cell.base, location=str(tmp_path / "gone"))
+    store = Store(tmp_path / "store")
+    payload = Payload(replace(cell, base=base, run=replace(cell.run, base=base)), store, None)
+    with pytest.raises(ModelError, match="gone is not a checkpoint: there is no such folder"):
+        tune(payload, Progress(payload))
+    assert store.records() == {}

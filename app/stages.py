@@ -64,6 +64,8 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
     Raises StudyError, TaskError or StoreError before anything is computed; `replace` computes stale cells anew.
     """
     planned = plan(file)
+    if mirror is not None:  # workers have a working folder of their own
+        mirror = str(Path(mirror).resolve())
     with store.exclusive():
         store.claim(file.study.name, file.text)
         store.tidy()
@@ -75,7 +77,8 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
                 store.delete_record(cell.slug)
         to_do = {cell.slug for cell in found.new} | {cell.slug for cell, _ in found.stale}
         failures = _compute(planned, to_do, store, mirror, reporter)
-        analyse(planned, store, failures)
+        if not failures or store.records("evaluate"):
+            analyse(planned, store, failures)
     return Outcome(planned, tuple(failures), len(to_do) - len(failures), len(found.reused))
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from app.identity import canonical_json, differences, fingerprint, slug, text_hash, versions
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3), max_leaves=8)
+VALUES = st.recursive(
+    SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3), max_leaves=8
+)
 TREES = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
 
 # Written down once: fingerprints of yesterday's records must be those of today.

@@ -130,9 +130,7 @@ HOLD = textwrap.dedent("""\
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the store."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "store")], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "store")], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "held\n"
     yield process
@@ -259,3 +257,13 @@ def test_a_folder_is_deleted_with_all_that_is_in_it(store: Store) -> None:
 def test_unfinished_files_are_no_records(store: Store) -> None:
     store.write_text("records/tune/a.json.0000.tmp", "{")
     assert store.records() == {}
+
+
+def test_tidying_removes_what_a_killed_run_had_begun_and_nothing_else(store: Store) -> None:
+    store.write_record(RECORD)
+    store.write_text("models/base.1234.tmp/weights", "half")
+    store.write_text("tables/t.parquet.1234.tmp", "half")
+    store.tidy()
+    assert store.local
+    assert files(store.local) == {f"records/{RECORD.slug}.json"}
+    assert not store.exists("models/base.1234.tmp")

@@ -82,8 +82,7 @@ def partial(sides: Sides, level: Level) -> float:
     if sides.z is None:
         return float("nan")
     xy, xz, yz = (
-        at_level(a, b, level, "pearson")
-        for a, b in ((sides.x, sides.y), (sides.x, sides.z), (sides.y, sides.z))
+        at_level(a, b, level, "pearson") for a, b in ((sides.x, sides.y), (sides.x, sides.z), (sides.y, sides.z))
     )
     left = (1 - xz * xz) * (1 - yz * yz)
     return (xy - xz * yz) / float(np.sqrt(left)) if left > _FLAT else float("nan")

@@ -79,8 +79,9 @@ def correlations(pairs: pa.Table, analysis: Analysis, study_name: str) -> pa.Tab
 
     Subsets: all pairs; role=, tuned_on= (each value present); family!= (leave one family out), family=, task=;
     median> (tasks away from the floor). Where some base models were pretrained without tasks: bases=intact, alone and
-    with the others after a comma. Intervals are jack2's, over families or bases (`analysis.cluster_by`) and tasks. There is none below 10 tasks or 5 clusters,
-    nor where an estimate or a replicate is undefined; `note` says why, and names what was left out.
+    with the others after a comma. Intervals are jack2's, over families or bases (`analysis.cluster_by`) and tasks.
+    There is none below 10 tasks or 5 clusters, nor where an estimate or a replicate is undefined; `note` says why, and
+    names what was left out.
 
     Raises StoreError where a base, run and task occur twice.
     """

@@ -4,7 +4,8 @@ Estimates are recomputed without each family (or base) and without each task. V 
 the variance of family x task blocks counted twice, comes from the influence function of Pearson's r; for other
 statistics it is taken as 0, which only widens the interval. Correlations are treated on Fisher's scale, differences
 on their own. Degrees of freedom after Satterthwaite: (Vf + Vt)^2 / (Vf^2 / (F - 1) + Vt^2 / (T - 1)).
-Simulated with 6 to 30 bases and 30 to 70 tasks it covers 93-98 % at a nominal 95 %; cell-wise methods cover 23-84 %.
+Simulated with 6 to 10 families of bases and 30 tasks it covers 91-99 % at a nominal 95 %, doubly centred 96-98 %, where
+cell-wise intervals cover 23-84 %; clustered by base in 3 families, 83-97 %: sister models are not independent.
 """
 
 from collections.abc import Callable

@@ -81,9 +81,7 @@ def write_report(
     return folder / "index.html"
 
 
-def _view(
-    pairs: Pairs, rows: list[Row], scores: pa.Table, analysis: Analysis, facts: Facts
-) -> dict[str, object]:
+def _view(pairs: Pairs, rows: list[Row], scores: pa.Table, analysis: Analysis, facts: Facts) -> dict[str, object]:
     records = pairs.table.to_pylist()
     worst_condition, worst_places = summary.extraction(scores)
     planned = facts.planned_pairs or len(records) + len(pairs.missing)

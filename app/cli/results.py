@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import out
+from app.cli.console import out, print_correlations
 
 Root = Annotated[str, typer.Argument(help="Folder or URI of a store.", show_default=False)]
 
@@ -12,11 +12,10 @@ Root = Annotated[str, typer.Argument(help="Folder or URI of a store.", show_defa
 def correlate(store: Root) -> None:
     """Correlate the pairs of a store anew and print the coefficients with their intervals."""
     from app import stages
-    from app.analysis.terminal import correlation_lines
 
     file, place = stages.of_store(store)
     stages.correlate(stages.plan(file), place)
-    out.print(correlation_lines(place.read_table("correlations", "tables/correlations.parquet")))
+    print_correlations(place)
     out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.console import err, out
+from app.cli.console import err, out, print_correlations
 
 StudyPath = Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
 StoreRoot = Annotated[
@@ -35,7 +35,6 @@ def run(
 ) -> None:
     """Run a study to its end; run again, it does only what is missing."""
     from app import stages
-    from app.analysis.terminal import correlation_lines
     from app.launch.progress import reporter
     from app.launch.session import session
     from app.store import Store
@@ -53,7 +52,8 @@ def run(
         kept = f"interrupted: what was finished is kept in {place.root}; the same command goes on from there"
         err.print(kept, soft_wrap=True)
         raise typer.Exit(1) from None
-    out.print(correlation_lines(place.read_table("correlations", "tables/correlations.parquet")))
+    if place.exists("tables/correlations.parquet"):
+        print_correlations(place)
     minutes = (time.monotonic() - started) / 60
     out.print(
         f"{outcome.computed} cells computed, {outcome.reused} reused, {len(outcome.failures)} failed "
@@ -61,8 +61,9 @@ def run(
     )
     for reason, slugs in _by_cause(outcome.failures).items():
         err.print(f"[bold red]failed[/] {len(slugs)} cells, for example {slugs[0]}: {reason}", soft_wrap=True)
-    out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
-    out.print(f"report  {place.shown('report/index.html')}", soft_wrap=True)
+    if place.exists("report/index.html"):
+        out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
+        out.print(f"report  {place.shown('report/index.html')}", soft_wrap=True)
     if outcome.failures:
         err.print("the same command tries the failed cells again")
         raise typer.Exit(1)

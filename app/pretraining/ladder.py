@@ -25,9 +25,14 @@ from transformers import (
 from app.errors import InputError
 from app.pretraining import tokenizer
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever a model of the same specification starts from other weights."""
 HEAD_WIDTH = 16
+INITIAL_SPREAD = 0.1
+"""Standard deviation of initial weights: near 1 / sqrt(width); the libraries' 0.02 is meant for widths of thousands."""
+POSITION_AMPLITUDE = 0.5
+"""Learned position tables (gpt2, opt) start as sinusoids of this amplitude, so that neighbours are alike at once."""
+POSITION_PERIOD = 128.0
 DEPTHS = range(1, 9)
 WIDTHS = range(HEAD_WIDTH, 257, HEAD_WIDTH)
 
@@ -49,7 +54,7 @@ class LadderSpec:
     seed: int = 0
     """Of the initial weights and of the corpus."""
     learning_rate: float | None = None
-    """Peak learning rate; None: `learning_rate()`."""
+    """Peak rate of the matrices inside the layers; None: `learning_rate()`. All other rates follow in proportion."""
 
 
 def _gpt2(width: int, depth: int) -> PretrainedConfig:
@@ -157,6 +162,7 @@ def config(family: str, width: int, depth: int) -> PretrainedConfig:
     made.eos_token_id = vocabulary[tokenizer.EOS]
     made.pad_token_id = vocabulary[tokenizer.PAD]
     made.tie_word_embeddings = True
+    setattr(made, "init_std" if family == "opt" else "initializer_range", INITIAL_SPREAD)
     return made
 
 
@@ -169,10 +175,27 @@ def build(spec: LadderSpec) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         model: PreTrainedModel = AutoModelForCausalLM.from_config(made)
+    for table in position_tables(model):
+        table.data.copy_(_sinusoids(*table.shape))
     model.generation_config = GenerationConfig(
         eos_token_id=made.eos_token_id, pad_token_id=made.pad_token_id, do_sample=False
     )
     return model
+
+
+def position_tables(model: PreTrainedModel) -> list[torch.nn.Parameter]:
+    """The learned position embeddings of a model: none where positions are rotary or biases."""
+    tables = [module.weight for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+    words = model.get_input_embeddings().weight
+    return [table for table in tables if table is not words]
+
+
+def _sinusoids(positions: int, width: int) -> torch.Tensor:
+    """Sines and cosines of geometrically falling frequency, shape [positions, width]."""
+    half = width // 2
+    frequencies = POSITION_PERIOD ** (-torch.arange(half) / half)
+    angles = torch.arange(positions)[:, None] * frequencies
+    return POSITION_AMPLITUDE * torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 @cache
@@ -187,9 +210,9 @@ def parameters(family: str, width: int, depth: int) -> int:
 
 
 def learning_rate(family: str, width: int, depth: int) -> float:
-    """Peak learning rate of a rung, measured on the development tasks.
+    """Peak learning rate of the matrices of a rung, measured on the development tasks.
 
     Raises InputError as `config` does.
     """
     config(family, width, depth)
-    return round(4e-3 * (64 / width) ** 0.6, 5)
+    return 0.03

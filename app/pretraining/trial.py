@@ -47,6 +47,7 @@ def convert(payload: Payload, progress: Progress) -> None:
     cell, store = payload.cell, payload.store
     loaded = load(ModelSource("gguf", cell.base.location, None, cell.base.dtype))
     with store.new_folder(base_folder(cell.base)) as folder:
+        folder.rmdir()  # it writes a folder that is not there yet
         save_checkpoint(loaded, folder)
     facts = {"parameters": parameters(loaded)}
     store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, time.monotonic() - started, versions()))

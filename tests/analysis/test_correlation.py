@@ -132,7 +132,7 @@ def test_constant_scores_are_never_a_number(medium: pa.Table) -> None:
 def test_a_task_on_which_all_score_alike_is_left_out_and_named(medium: pa.Table) -> None:
     row = only(edited(medium, lambda r: r | {"y": 0.0} if r["task"] == "task-03" else r), level="doubly_centred")
     assert row["n_tasks"] == 11
-    assert "1 tasks without variance left out: task-03" in row["note"]
+    assert "1 task without variance left out: task-03" in row["note"]
 
 
 def test_a_run_with_a_missing_cell_is_left_out_and_named(medium: pa.Table) -> None:
@@ -140,7 +140,7 @@ def test_a_run_with_a_missing_cell_is_left_out_and_named(medium: pa.Table) -> No
     first = medium.slice(0, 1).to_pylist()[0]
     assert row["n"] == 23 * 12
     assert "1 of 288 cells missing" in row["note"]
-    assert f"{first['base']} / {first['run']}" in row["note"]
+    assert f"left out: {first['run']}" in row["note"]
 
 
 def test_a_task_missing_for_most_runs_is_left_out_instead_of_the_runs(medium: pa.Table) -> None:

@@ -89,7 +89,10 @@ def test_a_full_tuning_is_a_checkpoint_that_transformers_loads_by_itself(made: M
     tokenizer = AutoTokenizer.from_pretrained(made.folder("full"))
     base = AutoModelForCausalLM.from_pretrained(base_folder)
     assert not torch.equal(net.get_input_embeddings().weight, base.get_input_embeddings().weight)
-    assert tokenizer("question : hot")["input_ids"] == AutoTokenizer.from_pretrained(base_folder)("question : hot")["input_ids"]
+    assert (
+        tokenizer("question : hot")["input_ids"]
+        == AutoTokenizer.from_pretrained(base_folder)("question : hot")["input_ids"]
+    )
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])

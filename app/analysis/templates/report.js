@@ -81,6 +81,7 @@
     return true;
   }
   const layer = { grid: node("g", {}, scatter), points: node("g", {}, scatter), over: node("g", {}, scatter) };
+  document.body.classList.toggle("few", N < 400);
   const circles = [];
   for (let i = 0; i < N; i++) circles.push(node("circle", { r: N > 1200 ? 3.2 : 4, cx: 0, cy: 0 }, layer.points));
   const ring = node("circle", { r: 7, class: "ring", visibility: "hidden" }, scatter);
@@ -128,7 +129,7 @@
       drawn.push(i);
       circle.setAttribute("cx", placeX(a[i]).toFixed(1));
       circle.setAttribute("cy", placeY(b[i]).toFixed(1));
-      circle.setAttribute("class", "p " + colourOf(i) + (inFocus(i) ? "" : " off"));
+      circle.setAttribute("class", "p " + colourOf(i) + (!state.focus ? "" : inFocus(i) ? " on" : " off"));
     }
     order = drawn.filter(inFocus).sort((i, j) => a[i] - a[j] || b[i] - b[j] || i - j);
     const found = pearson(order, a, b);
@@ -245,6 +246,11 @@
     state[select.dataset.state] = select.value;
     select.addEventListener("change", () => {
       state[select.dataset.state] = select.value;
+      if (select.dataset.state === "focus" && !C.task.some((_, i) => inFocus(i) && visible(i))) {
+        // What is asked for is hidden: show all pairs again.
+        state.hidden.clear();
+        state.show = document.querySelector("select[data-state=show]").value = "all";
+      }
       if (select.dataset.state === "colour") state.hidden.clear();
       drawScatter();
       if (select.dataset.state === "colour") drawTiles();

@@ -1,0 +1,225 @@
+"""The actor that holds weights answers as a fresh load would, whatever it answered before and with whom."""
+
+import pickle
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from app import stages
+from app.errors import CellError
+from app.evaluation import requests, stream
+from app.evaluation.responder import Responder, responses_path
+from app.models import generation, scoring
+from app.models.adapters import with_adapter
+from app.models.loading import ModelSource, causal, load
+from app.plan import EvaluateCell, Plan
+from app.store import Store
+from app.study import parse
+from app.tasks import catalog, loading, prompts
+from app.trials import Payload, Progress
+from app.tuning.trial import tune
+
+pytestmark = pytest.mark.filterwarnings("ignore:`get_checkpoint` is meant")
+
+STUDY = """\
+schema_version: 1
+name: small
+bases:
+  - {{source: checkpoint, family: llama, path: {base}, name: tiny}}
+recipes:
+  - {{method: lora, seeds: [0, 1], mixture: [first, plural], examples: 160, batch: 8}}
+  - {{method: full, mixture: [first, plural], examples: 160, batch: 8, learning_rate: 3e-3}}
+tasks: [first, antonym]
+test_items: 9
+shots: 2
+answers: {{pmi: true, max_new_tokens: 4}}
+"""
+
+
+class Made(NamedTuple):
+    plan: Plan
+    root: Path
+
+    def cells(self, *names: str) -> list[EvaluateCell]:
+        """Cells by the end of their slug."""
+        found = {cell.slug.removeprefix("evaluate/"): cell for cell in self.plan.evaluations}
+        return [found[name] for name in names]
+
+
+@pytest.fixture(scope="module")
+def made(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A store with two adapters, a whole tuned model and all requests, but no evaluation."""
+    torch.set_num_threads(1)
+    place = tmp_path_factory.mktemp("evaluated")
+    plan = stages.plan(parse(STUDY.format(base=base_folder), place / "study.yaml"))
+    store = Store(place / "store")
+    for tuning in plan.tunings:
+        payload = Payload(tuning, store, None)
+        tune(payload, Progress(payload, save_every=1e9, tell_every=1e9))
+    for cell in plan.evaluations:
+        requests.write(cell, loading.load(catalog.by_name(cell.task.name), None), store)
+    return Made(plan, place / "store")
+
+
+@pytest.fixture
+def store(made: Made, tmp_path: Path) -> Store:
+    """A copy of that store, to be damaged at will."""
+    return Store(shutil.copytree(made.root, tmp_path / "store"))
+
+
+def block(cells: Iterable[EvaluateCell]) -> pa.Table:
+    return pa.table({"cell": [pickle.dumps(cell) for cell in cells]})
+
+
+def failures(responder: Responder, cells: Sequence[EvaluateCell]) -> list[str]:
+    found = responder(block(cells))
+    assert found["slug"].to_pylist() == [cell.slug for cell in cells]
+    return found["failure"].to_pylist()
+
+
+def outcome(store: Store, cell: EvaluateCell) -> tuple[list[dict[str, Any]], object]:
+    """The responses and the scores of a cell."""
+    record = store.read_record(cell.slug)
+    assert record
+    return pq.read_table(store.path(responses_path(cell))).to_pylist(), record.result["scores"]
+
+
+A, B = "tiny.lora-s0/tuned-direct/", "tiny.lora-s1/tuned-direct/"
+FULL, BASE = "tiny.full-s0/tuned-direct/", "tiny/base-zero-shot/"
+
+
+@pytest.mark.parametrize("name", [BASE, A, FULL])
+def test_answers_are_those_of_direct_calls(name: str, made: Made, store: Store, base_folder: Path) -> None:
+    (cell,) = made.cells(name + "antonym")
+    assert failures(Responder("small", store), [cell]) == [""]
+    rows, scores = outcome(store, cell)
+
+    checkpoints = made.root / "checkpoints"
+    loaded = load(ModelSource("checkpoint", str(checkpoints / "tiny.full-s0" if name == FULL else base_folder)))
+    if name == A:
+        loaded = with_adapter(loaded, checkpoints / "tiny.lora-s0")
+    asked = [request for batch in requests.read(cell, store) for request in batch]
+    assert [row["item"] for row in rows] == [request.item for request in asked]
+    found = scoring.score(
+        loaded, [scoring.ScoreRequest(r.context, tuple(f" {o}" for o in r.options)) for r in asked], 8_192
+    )
+    texts = generation.generate(loaded, [r.context for r in asked], 4, "\n", 8_192)
+    for row, one, text, request in zip(rows, found, texts, asked, strict=True):
+        assert tuple(row["logprobs"]) == one.logprobs
+        assert tuple(row["option_tokens"]) == one.tokens
+        assert (row["prompt_tokens"], row["generated"]) == (one.prompt_tokens, text.text)
+        assert row["choice"] == request.options[max(range(len(one.logprobs)), key=lambda i: one.logprobs[i])]  # noqa: B023
+        (bare,) = scoring.score(
+            loaded, [scoring.ScoreRequest(prompts.ANSWER_CUE, tuple(f" {o}" for o in request.options))], 8_192
+        )
+        assert row["logprobs_unconditional"] == pytest.approx(bare.logprobs, abs=1e-4)
+    right = sum(row["choice"] == row["target"] for row in rows)
+    by_metric = {row["metric"]: row for row in scores}  # type: ignore[attr-defined]
+    assert by_metric["accuracy"]["value"] == right / 9
+    assert by_metric["exact_match"]["primary"]
+    assert len(by_metric) == 5
+
+
+def test_an_actor_that_changes_adapters_gives_the_numbers_of_fresh_loads_and_loads_its_base_once(
+    made: Made, store: Store, tmp_path: Path
+) -> None:
+    order = made.cells(BASE + "first", A + "first", B + "first", BASE + "antonym", B + "antonym", A + "antonym")
+    responder, models = Responder("small", store), set[int]()
+    for cell in order:
+        assert failures(responder, [cell]) == [""]
+        assert responder._held  # the very object in memory is what this test is about
+        models.add(id(causal(responder._held.loaded)))
+    assert len(models) == 1
+    fresh = Store(shutil.copytree(made.root, tmp_path / "fresh"))
+    for cell in order:
+        assert failures(Responder("small", fresh), [cell]) == [""]
+        assert outcome(fresh, cell) == outcome(store, cell)
+    numbers = [
+        [row["logprobs"] for row in outcome(store, cell)[0]]
+        for cell in made.cells(BASE + "first", A + "first", B + "first")
+    ]
+    assert numbers[0] != numbers[1] != numbers[2] != numbers[0]
+
+
+def test_scores_say_how_many_parameters_the_base_has(made: Made, store: Store) -> None:
+    cells = made.cells(BASE + "first", A + "first", FULL + "first")
+    assert failures(Responder("small", store), cells) == ["", "", ""]
+    params = {row["params"] for cell in cells for row in outcome(store, cell)[1]}  # type: ignore[attr-defined]
+    assert params == {made.plan.evaluations[0].base.params}
+
+
+def test_a_damaged_checkpoint_is_a_failure_and_the_cells_after_it_still_run(made: Made, store: Store) -> None:
+    weights = Path(store.path("checkpoints/tiny.full-s0/model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:1000])
+    cells = made.cells(BASE + "first", FULL + "first", FULL + "antonym", A + "first")
+    first, damaged, also, last = failures(Responder("small", store), cells)
+    assert (first, last) == ("", "")
+    assert "tiny.full-s0 cannot be loaded" in damaged
+    assert damaged == also
+    assert [store.read_record(cell.slug) is None for cell in cells] == [False, True, True, False]
+
+
+def test_a_damaged_adapter_is_a_failure_and_leaves_neither_base_nor_other_adapters_touched(
+    made: Made, store: Store
+) -> None:
+    expected = {}
+    good = made.cells(BASE + "first", A + "first", BASE + "antonym", A + "antonym")
+    assert failures(Responder("small", store), good) == [""] * 4
+    for cell in good:
+        expected[cell.slug] = outcome(store, cell)
+        store.delete_record(cell.slug)
+    path = Path(store.path("checkpoints/tiny.lora-s1/adapter_model.safetensors"))
+    weights = load_file(path)
+    save_file({name: value for name, value in weights.items() if "layers.0" not in name}, path)
+    bad_first, bad_second = made.cells(B + "first", B + "antonym")
+    found = failures(Responder("small", store), [good[0], good[1], bad_first, good[2], bad_second, good[3]])
+    assert [bool(reason) for reason in found] == [False, False, True, False, True, False]
+    assert "the adapter does not fit this base model" in found[2]
+    assert {cell.slug: outcome(store, cell) for cell in good} == expected
+
+
+def test_an_adapter_that_does_nothing_fails_every_cell_of_its_run(made: Made, store: Store) -> None:
+    path = Path(store.path("checkpoints/tiny.lora-s0/adapter_model.safetensors"))
+    save_file({name: torch.zeros_like(value) for name, value in load_file(path).items()}, path)
+    cells = made.cells(A + "first", A + "antonym")
+    for reason in failures(Responder("small", store), cells):
+        assert "changes nothing" in reason
+    assert store.records("evaluate") == {}
+
+
+def test_a_cell_that_is_done_is_not_answered_again(made: Made, store: Store) -> None:
+    (cell,) = made.cells(BASE + "first")
+    assert failures(Responder("small", store), [cell]) == [""]
+    path = Path(store.path(f"records/{cell.slug}.json"))
+    written = path.stat().st_mtime_ns
+    assert failures(Responder("small", store), [cell]) == [""]
+    assert path.stat().st_mtime_ns == written
+
+
+def test_through_ray_data_every_cell_is_answered_as_by_one_actor(
+    made: Made, store: Store, tmp_path: Path, ray_session: None
+) -> None:
+    told: list[tuple[str, str]] = []
+    stream.evaluate("small", made.plan.evaluations, store, lambda slug, failure: told.append((slug, failure)))
+    assert sorted(told) == sorted((cell.slug, "") for cell in made.plan.evaluations)
+    alone = Store(shutil.copytree(made.root, tmp_path / "alone"))
+    backwards = sorted(made.plan.evaluations, key=lambda cell: cell.slug, reverse=True)
+    assert set(failures(Responder("small", alone), backwards)) == {""}
+    for cell in made.plan.evaluations:
+        assert outcome(store, cell) == outcome(alone, cell)
+
+
+def test_an_evaluation_that_no_node_can_hold_is_refused_instead_of_waiting_for_ever(
+    base_folder: Path, tmp_path: Path, ray_session: None
+) -> None:
+    text = STUDY.format(base=base_folder).replace("name: tiny", "name: tiny, resources: {cpus: 64}")
+    plan = stages.plan(parse(text, tmp_path / "study.yaml"))
+    with pytest.raises(CellError, match="64 CPUs"):
+        stream.evaluate("small", plan.evaluations[:1], Store(tmp_path / "store"), lambda slug, failure: None)

@@ -1,0 +1,188 @@
+"""Cells as trials: longest first, none drags another down, and a killed worker goes on where it was."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray.cloudpickle
+import torch
+
+from app.errors import CellError
+from app.plan import Base, Cell, Needs
+from app.store import Record, Store
+from app.study import Resources
+from app.trials import Payload, Progress, run
+
+# Workers cannot import a test module, so its functions travel whole.
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+BASE = Base("tiny", "llama", "ladder", "", None, "float32", 1_000, Resources(), False, None, {})
+STEPS = 10
+
+
+def cell(name: str, cost: float = 1.0, **needs: float) -> Cell:
+    wanted = replace(Needs(1, 0, 2**20), **needs)
+    return Cell("tune", f"tune/{name}", {"name": name}, wanted, cost, BASE)
+
+
+def note(payload: Payload, text: str) -> None:
+    """A line in a log beside the store that all workers share; one write is one line."""
+    assert payload.store.local
+    with (payload.store.local.parent / "log").open("a") as log:
+        log.write(f"{payload.cell.slug.removeprefix('tune/')} {text}\n")
+
+
+def log(store: Store) -> list[str]:
+    assert store.local
+    path = store.local.parent / "log"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def finish(payload: Payload, steps: int = 0) -> None:
+    payload.store.write_record(Record("tune", payload.cell.slug, payload.cell.inputs, {"steps": steps}))
+
+
+def quick(payload: Payload, progress: Progress) -> None:
+    """Work that ends at once."""
+    note(payload, "runs")
+    progress(1, 1)
+    finish(payload)
+
+
+def faulty(payload: Payload, progress: Progress) -> None:
+    """Work that fails in one cell with a sentence of ours, in another with a defect."""
+    note(payload, "runs")
+    if payload.cell.slug == "tune/wrong":
+        raise CellError("the loss became nan at step 3: lower learning_rate")
+    if payload.cell.slug == "tune/broken":
+        raise KeyError("no such key")
+    finish(payload)
+
+
+def killed(payload: Payload, progress: Progress) -> None:
+    """Work in steps that saves its state at each; its worker is killed once, after step 6."""
+    progress.save_every = 0.0
+    state = progress.state()
+    start = torch.load(state, weights_only=True)["step"] if state else 0
+    note(payload, f"starts at {start}")
+    assert payload.store.local
+    marker = payload.store.local.parent / f"killed-{payload.cell.fingerprint}"
+    for step in range(start + 1, STEPS + 1):
+        progress(step, STEPS, lambda path, step=step: torch.save({"step": step}, path))
+        if step == 6 and not marker.exists() and payload.cell.slug == "tune/unlucky":
+            marker.touch()
+            time.sleep(0.5)  # Tune hears of a report only while the worker lives
+            os.kill(os.getpid(), signal.SIGKILL)
+    note(payload, f"ends at {STEPS}")
+    finish(payload, STEPS)
+
+
+def interrupted(payload: Payload, progress: Progress) -> None:
+    """Work that saves its state at step 4 and then fails, until a file appears."""
+    progress.save_every = 0.0
+    state = progress.state()
+    start = torch.load(state, weights_only=True)["step"] if state else 0
+    note(payload, f"starts at {start}")
+    assert payload.store.local
+    if not (payload.store.local.parent / "mended").exists():
+        progress(4, STEPS, lambda path: torch.save({"step": 4}, path))
+        raise CellError("not yet")
+    finish(payload)
+
+
+class Told:
+    """What the driver hears: the share done of each cell, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float]] = []
+
+    def __call__(self, slug: str, share: float) -> None:
+        self.heard.append((slug, share))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_cells_start_in_the_order_given_and_all_are_told_as_done(store: Store) -> None:
+    cells = [cell(f"c{number}", cpus=2) for number in range(4)]  # two CPUs: one at a time
+    told = Told()
+    assert run(cells, quick, store, None, told) == []
+    assert log(store) == [f"c{number} runs" for number in range(4)]
+    assert {slug for slug, share in told.heard if share == 1.0} == {one.slug for one in cells}
+    assert set(store.records("tune")) == {one.slug for one in cells}
+    assert not store.exists("trials")
+
+
+def test_a_cell_that_fails_stops_no_other_and_its_reason_is_told(store: Store) -> None:
+    cells = [cell(name) for name in ("wrong", "broken", "right", "also-right")]
+    reasons = {failure.slug: failure.reason for failure in run(cells, faulty, store, None, Told())}
+    assert set(reasons) == {"tune/wrong", "tune/broken"}
+    assert reasons["tune/wrong"] == "the loss became nan at step 3: lower learning_rate"
+    assert "no such key" in reasons["tune/broken"]
+    assert "\n" not in reasons["tune/broken"]
+    assert set(store.records("tune")) == {"tune/right", "tune/also-right"}
+    assert log(store).count("wrong runs") == 1  # a fault of the input is not tried again
+
+
+def test_a_cell_whose_worker_is_killed_goes_on_from_its_last_checkpoint(store: Store) -> None:
+    cells = [cell("unlucky"), cell("beside")]
+    assert run(cells, killed, store, None, Told()) == []
+    lines = [line for line in log(store) if line.startswith("unlucky")]
+    assert lines[0] == "unlucky starts at 0"
+    assert len(lines) == 3
+    resumed = int(lines[1].rsplit(" ", 1)[1])
+    assert 4 <= resumed <= 6
+    assert [line for line in log(store) if line.startswith("beside")] == ["beside starts at 0", "beside ends at 10"]
+    assert {record.result["steps"] for record in store.records("tune").values()} == {STEPS}
+
+
+def test_the_next_run_goes_on_from_what_a_failed_one_left(store: Store, tmp_path: Path) -> None:
+    one = cell("again")
+    (failure,) = run([one], interrupted, store, None, Told())
+    assert failure.reason == "not yet"
+    (tmp_path / "mended").touch()
+    # Another cell of the same name but other inputs must not take its state.
+    other = replace(one, inputs={"name": "other"})
+    assert run([other], interrupted, Store(tmp_path / "elsewhere"), None, Told()) == []
+    assert run([one], interrupted, store, None, Told()) == []
+    assert log(store) == ["again starts at 0", "again starts at 0", "again starts at 4"]
+
+
+def test_the_state_of_a_cell_is_not_taken_by_the_cell_after_it_in_the_same_worker(store: Store) -> None:
+    cells = [cell(f"c{number}", cpus=2) for number in range(3)]
+    assert run(cells, killed, store, None, Told()) == []
+    assert [line for line in log(store) if "starts" in line] == [f"c{number} starts at 0" for number in range(3)]
+
+
+def test_a_finished_cell_is_not_run_again(store: Store) -> None:
+    done = cell("done")
+    store.write_record(Record("tune", done.slug, done.inputs, {}))
+    assert run([done, cell("new")], quick, store, None, Told()) == []
+    assert log(store) == ["new runs"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "named"), [({"cpus": 64}, "64 CPUs"), ({"gpus": 8}, "8 GPUs"), ({"memory": 2**50}, "GB")]
+)
+def test_a_cell_that_no_node_can_hold_is_refused_in_one_sentence(
+    needs: dict[str, float], named: str, store: Store
+) -> None:
+    with pytest.raises(CellError) as fault:
+        run([cell("small"), cell("huge", **needs)], quick, store, None, Told())
+    message = str(fault.value)
+    assert message.startswith("tune/huge needs ")
+    assert named in message
+    assert "lower `resources` of tiny" in message
+    assert log(store) == []
+
+
+def test_nothing_to_do_needs_no_trial(store: Store) -> None:
+    assert run([], quick, store, None, Told()) == []
+    assert not store.exists("trials")

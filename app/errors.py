@@ -9,6 +9,8 @@ FewTuneError                exit code 1: the run failed
 └── CellError               a cell failed while it ran
 """
 
+import errno
+
 
 class FewTuneError(Exception):
     """Anything that FewTune itself refuses or reports; `exit_code` is what the command line ends with."""
@@ -40,3 +42,11 @@ class StoreError(InputError):
 
 class CellError(FewTuneError):
     """A cell failed while it ran; what was finished before stays in the store."""
+
+
+DISK_FULL = "the disk is full: free some space and run the same command again; finished cells are kept"
+
+
+def disk_full(fault: BaseException) -> bool:
+    """Whether a fault means that nothing more can be written."""
+    return isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT)

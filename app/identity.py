@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 
 _UNSTABLE = "{path} is a {kind}, which has no stable form: use str, int, float, bool, None, lists and mappings"
@@ -23,7 +23,7 @@ def _check(value: object, path: str) -> None:
                 raise TypeError(_UNSTABLE.format(path=f"{path} key {key!r}", kind=type(key).__name__))
             _check(item, f"{path}.{key}")
         return
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         for position, item in enumerate(value):
             _check(item, f"{path}[{position}]")
         return
@@ -62,14 +62,19 @@ def differences(old: object, new: object, path: str = "") -> list[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         lines: list[str] = []
         for key in sorted({*old, *new}):
-            lines += differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+            lines += differences(old.get(key, _ABSENT), new.get(key, _ABSENT), f"{path}.{key}" if path else str(key))
         return lines
-    if canonical_json(old) == canonical_json(new):
+    if _short(old) == _short(new) and canonical_json(old) == canonical_json(new):
         return []
     return [f"{path}: {_short(old)} -> {_short(new)}"]
 
 
+_ABSENT = object()
+
+
 def _short(value: object) -> str:
+    if value is _ABSENT:
+        return "nothing"
     text = canonical_json(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -7,7 +7,7 @@ seen above, and two records can be compared leaf by leaf to say what changed.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeVar
 
 from app.errors import StudyError
@@ -24,6 +24,7 @@ FEW_SHOT_CONDITIONS = ("base-few-shot", "tuned-few-shot")
 _TOKEN_SECONDS, _CORE_FLOPS, _GPU_FLOPS = 4e-6, 40e9, 160e12
 BYTES: Mapping[str, float] = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "nf4": 4.5 / 8}
 """Bytes a parameter takes; nf4 holds a 32-bit scale for each block of 64."""
+_CONVERT_SECONDS = 2e-7  # of one parameter of a GGUF file
 _PROMPT_TOKENS = 60  # of an item or a demonstration; only for estimates
 
 
@@ -171,7 +172,7 @@ _AnyCell = TypeVar("_AnyCell", bound=Cell)
 
 
 class Plan(NamedTuple):
-    """The cells of a study, longest first within a stage."""
+    """The cells of a study; base models and tunings longest first."""
 
     study: Study
     made: tuple[Cell, ...]
@@ -299,8 +300,9 @@ def _run(study: Study, facts: Facts, base: Base, recipe: Recipe, seed: int) -> R
 
 def _make_base(base: Base) -> Cell:
     kind: Kind = "pretrain" if base.source == "ladder" else "convert"
-    tokens = base.ladder.tokens if base.ladder else 0
-    return Cell(kind, f"{kind}/{base.slug}", base.inputs, _needs(base, 4), _seconds(base, tokens, 6, 0), base)
+    seconds = _seconds(base, base.ladder.tokens, 6, 0) if base.ladder else base.params * _CONVERT_SECONDS
+    needs = replace(_needs(base, 4), gpus=0)  # both run on the CPU
+    return Cell(kind, f"{kind}/{base.slug}", base.inputs, needs, seconds, base)
 
 
 def _tune(run: Run) -> TuneCell:

@@ -92,9 +92,18 @@ def _select(
 
 def _unanswerable(file: StudyFile, tasks: Sequence[Task]) -> list[str]:
     """Tasks whose primary metric, where pairs use it, the study's answer modes cannot give."""
-    if file.study.analysis.metric != "primary":
-        return []
-    modes = file.study.answers.modes
+    study = file.study
+    modes, metric = study.answers.modes, study.analysis.metric
+    if metric != "primary":
+        given = {"loglikelihood": [*judgement.ACCURACIES], "generation": ["exact_match"]}
+        known = [name for mode in modes for name in given[mode] if name != "accuracy_pmi" or study.answers.pmi]
+        if metric in known:
+            return []
+        return [
+            f"{file.at('analysis', 'metric')} analysis.metric is {metric!r}, but the study's answers give "
+            f"{', '.join(known)}: accuracies need the answer mode loglikelihood (accuracy_pmi also answers.pmi), "
+            f"exact_match needs generation"
+        ]
     needs = {"exact_match": "generation", "accuracy": "loglikelihood"}
     lacking = sorted({needs[task.metric] for task in tasks} - set(modes))
     return [

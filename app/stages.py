@@ -66,8 +66,8 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
     planned = plan(file)
     if mirror is not None:  # workers have a working folder of their own
         mirror = str(Path(mirror).resolve())
+    store.check(file.study.name)
     with store.exclusive():
-        store.claim(file.study.name, file.text)
         store.tidy()
         found = status(planned, store)
         if found.stale:
@@ -75,6 +75,7 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
                 raise StoreError(stale_sentence(found, store))
             for cell, _ in found.stale:
                 store.delete_record(cell.slug)
+        store.keep(file.study.name, file.text, file.path)
         to_do = {cell.slug for cell in found.new} | {cell.slug for cell, _ in found.stale}
         failures = _compute(planned, to_do, store, mirror, reporter)
         if not failures or store.records("evaluate"):
@@ -85,10 +86,10 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
 def of_store(root: str) -> tuple[StudyFile, Store]:
     """A store and its copy of the study file. Raises StoreError where it is no store."""
     store = Store(root)
-    text = store.read_text("study.yaml") if store.header() is not None else None
-    if text is None:
+    header, text = store.header(), store.read_text("study.yaml")
+    if header is None or text is None:
         raise StoreError(f"{root} is not a FewTune store: give the folder or URI that `fewtune run` named")
-    return parse(text, Path(store.shown("study.yaml"))), store
+    return parse(text, Path(str(header["origin"]))), store
 
 
 def stale_sentence(found: Standing, store: Store) -> str:

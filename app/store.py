@@ -86,30 +86,33 @@ class Store:
 
     # --- whose store it is -------------------------------------------------------------------------------------
 
-    def claim(self, study: str, text: str) -> None:
-        """Make this the store of `study`; keeps a copy of the study file.
-
-        Raises StoreError if it is another study's, of another format, or not a store at all.
-        """
+    def check(self, study: str) -> None:
+        """Raise StoreError if this is another study's store, of another format, or a folder of something else."""
         header = self.header()
         if header is None:
-            if any(True for _ in self._list("", recursive=False)):
+            selector = fs.FileSelector(self._prefix, allow_not_found=True)
+            if any(info.base_name != ".lock" for info in self._filesystem.get_file_info(selector)):
                 raise StoreError(f"{self.root} is not empty and not a FewTune store: give another --store")
-            self.write_text("store.json", json.dumps({"format": FORMAT, "study": study}))
         elif header["study"] != study:
             raise StoreError(
                 f"{self.root} is the store of the study {header['study']}, not of {study}: give another --store"
             )
+
+    def keep(self, study: str, text: str, origin: Path) -> None:
+        """Make this the store of `study`: keeps the study file, and where it came from (for relative paths)."""
+        header = {"format": FORMAT, "study": study, "origin": str(origin.resolve())}
+        self.write_text("store.json", json.dumps(header))
         self.write_text("study.yaml", text)
 
-    def header(self) -> Mapping[str, object] | None:
+    def header(self) -> dict[str, object] | None:
         """The contents of store.json, or None for a new store. Raises StoreError for an unknown format."""
         text = self.read_text("store.json")
         if text is None:
             return None
         try:
             header = cast(dict[str, object], json.loads(text))
-        except json.JSONDecodeError as fault:
+            header["study"]
+        except (json.JSONDecodeError, TypeError, KeyError) as fault:
             raise StoreError(f"{self.shown('store.json')} is damaged: {fault}") from fault
         if header.get("format") != FORMAT:
             raise StoreError(f"{self.root} has store format {header.get('format')}, this FewTune writes {FORMAT}")
@@ -124,7 +127,10 @@ class Store:
         if self.local is None:
             yield
             return
-        self.local.mkdir(parents=True, exist_ok=True)
+        try:
+            self.local.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as fault:
+            raise StoreError(f"{self.root} is a file, or lies below one: give another --store") from fault
         with (self.local / ".lock").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,6 +185,12 @@ class Store:
                 return stream.read().decode()
         except FileNotFoundError:
             return None
+        except UnicodeDecodeError as fault:
+            raise StoreError(f"{self.shown(relative)} is damaged ({fault}): delete it to have it made anew") from fault
+        except NotADirectoryError as fault:
+            raise StoreError(
+                f"{self.root} lies below a file, so it cannot be a folder: give another --store"
+            ) from fault
 
     def write_text(self, relative: str, text: str) -> None:
         """Write a small file: whole or not at all."""
@@ -224,9 +236,12 @@ class Store:
     def _atomic(self, relative: str) -> Generator[IO[bytes]]:
         """A file that appears under its name only when the block ends without an error."""
         target = self.path(relative)
-        if self.local is None:  # an object appears only when its upload is complete
-            with self._filesystem.open_output_stream(target) as stream:
-                yield cast(IO[bytes], stream)
+        if self.local is None:  # closing a half-written object would upload it: only a whole file is sent
+            with tempfile.TemporaryFile() as stream:
+                yield stream
+                stream.seek(0)
+                with self._filesystem.open_output_stream(target) as upload:
+                    shutil.copyfileobj(stream, cast(IO[bytes], upload), 1 << 20)
             return
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(f"{target}.{uuid.uuid4().hex[:8]}.tmp")
@@ -282,14 +297,15 @@ class Store:
                 shutil.rmtree(arriving, ignore_errors=True)
         return cache
 
-    def delete_folder(self, relative: str) -> None:
-        """Remove a folder with all that is in it, if it is there."""
-        if self.exists(relative):
-            self._filesystem.delete_dir(self.path(relative))
+    def delete_folders(self, relative: str, prefix: str) -> None:
+        """Remove the folders below `relative` whose names begin with `prefix`, with all that is in them."""
+        for info in self._filesystem.get_file_info(fs.FileSelector(self.path(relative), allow_not_found=True)):
+            if info.type == fs.FileType.Directory and info.base_name.startswith(prefix):
+                self._filesystem.delete_dir(info.path)
 
-    def _list(self, relative: str, *, recursive: bool = True) -> Iterator[str]:
-        folder = self.path(relative) if relative else self._prefix
-        for info in self._filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive)):
+    def _list(self, relative: str) -> Iterator[str]:
+        folder = self.path(relative)
+        for info in self._filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True)):
             name = info.path.removeprefix(f"{self._prefix}/")
             if info.type == fs.FileType.File and not name.endswith(".tmp") and name != ".lock":
                 yield name

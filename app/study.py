@@ -10,10 +10,10 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.errors import StudyError
 from app.identity import slug
@@ -26,33 +26,53 @@ ConditionName = Literal["base-zero-shot", "base-few-shot", "base-direct", "tuned
 """base-zero-shot: the item alone. base-direct: the tuned side's own prompt, given to the base model."""
 
 
+def _no_flag(value: object) -> object:
+    """YAML reads yes and no as flags; pydantic would take them for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted, not yes or no")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_flag)]
+Real = Annotated[float, BeforeValidator(_no_flag)]
+_Value = TypeVar("_Value")
+
+
+def _once(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
+    """The values, if none is given twice: each stands for cells of its own."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is given twice")
+    return values
+
+
 class Strict(BaseModel):
     """Frozen; unknown keys are refused; a sentence under a field is its description."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Resources(Strict):
     """What one worker that holds this base model needs, for tuning and for evaluation."""
 
-    cpus: int = Field(default=1, ge=1)
+    cpus: Whole = Field(default=1, ge=1)
     """CPU cores; also the number of threads."""
-    gpus: float = Field(default=0, ge=0)
+    gpus: Real = Field(default=0, ge=0)
     """GPUs; a fraction shares one."""
-    memory_gb: float | None = Field(default=None, gt=0)
+    memory_gb: Real | None = Field(default=None, gt=0)
     """Memory in GB; left out: estimated from the parameters."""
 
 
 class Pretraining(Strict):
     """How a base model of the embedded ladder is pretrained."""
 
-    tokens: int = Field(default=1_000_000, ge=1_000)
+    tokens: Whole = Field(default=1_000_000, ge=1_000)
     """Length of the corpus in tokens; each is seen once."""
     without: tuple[str, ...] = ()
     """Tasks (or set:NAME, cluster:NAME) that the corpus leaves out; their words stay in unrelated documents."""
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
     """One independent pretraining each: initial weights, corpus and order."""
-    learning_rate: float | None = Field(default=None, gt=0)
+    learning_rate: Real | None = Field(default=None, gt=0)
     """Peak learning rate; left out: the ladder's measured one for this size."""
 
 
@@ -71,6 +91,7 @@ class LadderBases(_Base):
     """Small models of one architecture, pretrained on the spot; one base model for each size and seed."""
 
     source: Literal["ladder"]
+    """Pretrained on the spot."""
     sizes: tuple[str, ...] = Field(min_length=1)
     """WIDTHxLAYERS, for example 64x2."""
     pretraining: Pretraining = Pretraining()
@@ -89,11 +110,12 @@ class HubBase(_Base):
     """A model on the Hugging Face hub."""
 
     source: Literal["hub"]
+    """Fetched from the hub."""
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     """OWNER/NAME."""
     revision: str = Field(min_length=1)
     """A commit or tag, so that the weights stay the same."""
-    params: int | None = Field(default=None, gt=0)
+    params: Whole | None = Field(default=None, gt=0)
     """Number of parameters, for cost estimates before the weights are there."""
     trust_remote_code: bool = False
     """Run the Python code that the repository carries; off unless asked for here by name."""
@@ -103,9 +125,10 @@ class CheckpointBase(_Base):
     """A Hugging Face checkpoint in a local folder (safetensors)."""
 
     source: Literal["checkpoint"]
+    """Read from a local folder."""
     path: str = Field(min_length=1)
     """The folder; relative to the study file."""
-    params: int | None = Field(default=None, gt=0)
+    params: Whole | None = Field(default=None, gt=0)
     """Number of parameters, for cost estimates."""
 
 
@@ -113,9 +136,10 @@ class GgufBase(_Base):
     """A GGUF file; its weights are de-quantised once into `dtype`."""
 
     source: Literal["gguf"]
+    """Read from a GGUF file."""
     path: str = Field(min_length=1)
     """The file, relative to the study file; or package://PACKAGE/FILE for one that an installed package ships."""
-    params: int = Field(gt=0)
+    params: Whole = Field(gt=0)
     """Number of parameters, for cost estimates."""
 
 
@@ -125,11 +149,11 @@ BaseEntry = Annotated[LadderBases | HubBase | CheckpointBase | GgufBase, Field(d
 class Lora(Strict):
     """Low-rank adapters."""
 
-    rank: int = Field(default=8, ge=1)
+    rank: Whole = Field(default=8, ge=1)
     """Rank of each adapter."""
-    alpha: float = Field(default=16, gt=0)
+    alpha: Real = Field(default=16, gt=0)
     """Scale: adapters are multiplied by alpha / rank."""
-    dropout: float = Field(default=0, ge=0, lt=1)
+    dropout: Real = Field(default=0, ge=0, lt=1)
     """Dropout before each adapter."""
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     """Modules that get an adapter: all linear ones but the output head, or names."""
@@ -146,37 +170,42 @@ class Recipe(Strict):
     """Prompt format tuned on: an instruction, the item, the answer."""
     mixture: tuple[str, ...] = Field(default=("set:tune",), min_length=1)
     """Tasks tuned on: names, set:tune, cluster:NAME; a leading minus takes away again."""
-    rate_cap: int = Field(default=3_000, ge=1)
+    rate_cap: Whole = Field(default=3_000, ge=1)
     """A task is drawn in proportion to min(its examples, rate_cap)."""
-    examples: int = Field(default=2_000, ge=1)
+    examples: Whole = Field(default=2_000, ge=1)
     """Examples drawn from the mixture for one epoch."""
-    epochs: int = Field(default=1, ge=1)
+    epochs: Whole = Field(default=1, ge=1)
     """Passes over the drawn examples."""
-    batch: int = Field(default=32, ge=1)
+    batch: Whole = Field(default=32, ge=1)
     """Examples in an optimiser step."""
-    learning_rate: float | None = Field(default=None, gt=0)
+    learning_rate: Real | None = Field(default=None, gt=0)
     """Peak rate; left out: full 5e-4 and lora 5e-3 on the ladder, full 2e-5 and lora 2e-4 elsewhere."""
-    warmup: float = Field(default=0.03, ge=0, lt=1)
+    warmup: Real = Field(default=0.03, ge=0, lt=1)
     """Share of the steps in which the rate rises from 0; then it falls linearly to 5 % of the peak."""
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: Real = Field(default=0.0, ge=0)
     """AdamW's decoupled weight decay."""
-    max_length: int = Field(default=512, ge=16)
+    max_length: Whole = Field(default=512, ge=16)
     """Tokens of an example; a longer prompt is cut on its left, the answer never."""
     lora: Lora = Lora()
     """Adapter settings of lora and qlora."""
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
     """One tuned model each: draw and order of the examples, initial adapter weights."""
 
 
 class Shots(Strict):
     """Demonstrations of few-shot prompts."""
 
-    counts: tuple[int, ...] = Field(default=(4,), min_length=1)
+    counts: tuple[Whole, ...] = Field(default=(4,), min_length=1)
     """Demonstrations in a prompt; one condition for each count."""
     draw: Literal["frozen", "per_item"] = "frozen"
     """frozen: one draw for each task and seed, the same for every model; per_item: drawn anew for each item."""
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
     """Seeds of the draws."""
+
+    @field_validator("counts", "seeds")
+    @classmethod
+    def _different(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        return _once(values)
 
     @field_validator("counts")
     @classmethod
@@ -195,7 +224,7 @@ class Answers(Strict):
     """loglikelihood: the likeliest of the item's options. generation: greedy text, then an answer is extracted."""
     pmi: bool = False
     """Score the options a second time, without the item, for accuracy by pointwise mutual information."""
-    max_new_tokens: int = Field(default=16, ge=1)
+    max_new_tokens: Whole = Field(default=16, ge=1)
     """Longest generated answer."""
 
 
@@ -208,7 +237,7 @@ class Analysis(Strict):
     """What is predicted."""
     baseline: ConditionName | None = "base-zero-shot"
     """A rival predictor, correlated with y in the same way."""
-    shots: int | None = None
+    shots: Whole | None = None
     """Demonstrations of the predictor; left out: the largest count of the study."""
     metric: str = "primary"
     """`primary`: each task's own; or one metric for all, for example exact_match."""
@@ -235,14 +264,19 @@ class Study(Strict):
     """Conditions evaluated."""
     shots: Shots = Shots()
     """Demonstrations; a number is short for its counts."""
-    test_items: int = Field(default=100, ge=1)
+    test_items: Whole = Field(default=100, ge=1)
     """Items of a task at most; the first of a seeded order."""
     answers: Answers = Answers()
     """How answers are read."""
     analysis: Analysis = Analysis()
     """What is correlated."""
-    seed: int = 0
+    seed: Whole = 0
     """Seed of everything that has no seed of its own."""
+
+    @field_validator("conditions")
+    @classmethod
+    def _different(cls, values: tuple[ConditionName, ...]) -> tuple[ConditionName, ...]:
+        return _once(values)
 
     @field_validator("shots", mode="before")
     @classmethod

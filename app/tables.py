@@ -133,7 +133,7 @@ def schema(table: str) -> pa.Schema:
 def build(table: str, rows: list[dict[str, object]], metadata: Mapping[str, str] | None = None) -> pa.Table:
     """Rows as a checked table. Raises StoreError for a missing, unknown or wrongly typed column."""
     wanted = schema(table)
-    for row in rows[:1]:
+    for row in rows:
         if set(row) != set(wanted.names):
             raise StoreError(f"a row of {table} has columns {sorted(row)}, wanted {sorted(wanted.names)}")
     try:
@@ -156,7 +156,10 @@ def checked(table: str, data: pa.Table) -> pa.Table:
 
 def read(table: str, path: str | Path, filesystem: fs.FileSystem | None = None) -> pa.Table:
     """A Parquet file of `table`, checked. Raises StoreError where it is another table or another version."""
-    data = pq.read_table(str(path), filesystem=filesystem)
+    try:
+        data = pq.read_table(str(path), filesystem=filesystem)
+    except (pa.ArrowInvalid, OSError) as fault:
+        raise StoreError(f"{path} is damaged ({fault}): `fewtune report STORE` makes it anew") from fault
     metadata = data.schema.metadata or {}
     version = metadata.get(b"fewtune.schema_version", b"none").decode()
     if version != str(SCHEMA_VERSION):

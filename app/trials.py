@@ -19,7 +19,7 @@ import ray
 from ray import tune
 from ray.tune import Callback, Checkpoint, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig
 
-from app.errors import CellError, FewTuneError
+from app.errors import DISK_FULL, CellError, FewTuneError, disk_full
 from app.plan import Cell, Needs
 from app.store import Store
 
@@ -95,20 +95,21 @@ def run(cells: Sequence[Cell], work: Work, store: Store, mirror: str | None, don
     """
     if not cells:
         return []
-    for cell in cells:
-        _feasible(cell)
+    check_feasible(cells)
     kind = cells[0].kind
     payloads = {cell.slug: Payload(cell, store, mirror, _left(store, cell)) for cell in cells}
     os.environ.update(TUNE_DISABLE_SIGINT_HANDLER="1", TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1", RAY_AIR_NEW_OUTPUT="0")
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by the caller, once
 
     def trial(config: dict[str, str], payloads: dict[str, Payload]) -> None:
         payload = payloads[config["cell"]]
         if payload.store.read_record(payload.cell.slug) is None:
             try:
                 work(payload, Progress(payload))
-            except FewTuneError as fault:
-                tune.report({"share": 1.0, "failure": str(fault)})
+            except (FewTuneError, OSError) as fault:
+                if isinstance(fault, OSError) and not disk_full(fault):
+                    raise
+                tune.report({"share": 1.0, "failure": DISK_FULL if disk_full(fault) else str(fault)})
                 return
         tune.report({"share": 1.0, "failure": ""})
 
@@ -139,7 +140,7 @@ def run(cells: Sequence[Cell], work: Work, store: Store, mirror: str | None, don
     tuner.fit()
     failures = [Failure(slug, reason) for slug, reason in follow.failures.items()]
     if not failures:  # the checkpoints have served
-        store.delete_folder("trials")
+        store.delete_folders("trials", f"{kind}-")
     return failures
 
 
@@ -164,8 +165,8 @@ class _Follow(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         slug = trial.config["cell"]
-        lines = (trial.get_error() and str(trial.get_error()).strip().splitlines()) or ["its worker died"]
-        self.failures[slug] = lines[-1]
+        told = Path(trial.error_file).read_text().strip() if trial.error_file else ""
+        self.failures[slug] = told.splitlines()[-1] if told else "its worker died"
         self._done(slug, 1.0)
 
 
@@ -185,10 +186,15 @@ def _group(needs: Needs) -> PlacementGroupFactory:
     return PlacementGroupFactory([bundle])
 
 
-def _feasible(cell: Cell) -> None:
-    """Raise CellError where no living node could ever hold the cell: Ray would wait for it for ever."""
-    wanted = {"CPU": cell.needs.cpus, "GPU": cell.needs.gpus, "memory": cell.needs.memory}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def check_feasible(cells: Sequence[Cell]) -> None:
+    """Raise CellError where no living node could ever hold one of the cells: Ray would wait for it for ever."""
+    nodes = [cast(dict[str, float], node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    for cell in {cell.needs: cell for cell in cells}.values():
+        _feasible(cell, nodes)
+
+
+def _feasible(cell: Cell, nodes: Sequence[dict[str, float]]) -> None:
+    wanted: dict[str, float] = {"CPU": cell.needs.cpus, "GPU": cell.needs.gpus, "memory": cell.needs.memory}
     if any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
         return
     most = {name: max(node.get(name, 0) for node in nodes) for name in wanted}

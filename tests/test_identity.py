@@ -75,7 +75,7 @@ def test_differences_are_empty_exactly_where_fingerprints_are_equal(a: dict[str,
 def test_differences_name_each_changed_leaf_with_both_values() -> None:
     old = {"recipe": {"rate": 0.1, "epochs": 1}, "seed": 0}
     new = {"recipe": {"rate": 0.2, "epochs": 1}, "seed": 0, "extra": [1]}
-    assert differences(old, new) == ["extra: null -> [1]", "recipe.rate: 0.1 -> 0.2"]
+    assert differences(old, new) == ["extra: nothing -> [1]", "recipe.rate: 0.1 -> 0.2"]
 
 
 def test_a_long_changed_value_is_shortened() -> None:

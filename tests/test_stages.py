@@ -97,9 +97,7 @@ def test_the_second_run_computes_nothing_and_leaves_identical_tables(study: Path
     assert tables(undisturbed) == before
 
 
-def test_a_run_killed_in_every_stage_ends_with_the_same_tables(
-    study: Path, undisturbed: Path, tmp_path: Path
-) -> None:
+def test_a_run_killed_in_every_stage_ends_with_the_same_tables(study: Path, undisturbed: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     moments: dict[str, Callable[[], bool]] = {
         "pretrain": lambda: any((store / "models").glob("*.tmp")),

@@ -49,7 +49,7 @@ def test_the_copy_in_a_store_plans_as_the_study_did_wherever_its_base_models_lie
         .replace("sizes: [32x2]", "path: model")
     )
     file = load(write_study(text))
-    Store(tmp_path / "store").claim(file.study.name, file.text)
+    Store(tmp_path / "store").keep(file.study.name, file.text, file.path)
     copy, _ = stages.of_store(str(tmp_path / "store"))
     assert stages.plan(copy) == stages.plan(file)
 
@@ -59,10 +59,10 @@ def test_a_run_that_is_refused_over_stale_cells_leaves_the_store_as_it_was(
 ) -> None:
     store = Store(tmp_path / "store")
     old = load(write_study())
-    store.claim(old.study.name, old.text)
+    store.keep(old.study.name, old.text, old.path)
     for cell in stages.plan(old).made:
         store.write_record(Record(cell.kind, cell.slug, cell.inputs, {}))
     new = load(write_study(old.text.replace("[32x2]", "[32x2], pretraining: {tokens: 5000}")))
-    with pytest.raises(StoreError, match=r"1 pretrain cells .* tokens: 1000000 -> 5000.*--replace"):
+    with pytest.raises(StoreError, match=r"1 pretrain cells .*tokens: 1000000 -> 5000.*--replace"):
         stages.run(new, store, None, Silent())
     assert store.read_text("study.yaml") == old.text

@@ -72,7 +72,11 @@ TABLE = [
     ("an unknown source", GOOD.replace("ladder", "lader"), "s.yaml:5:6 bases.0.source is 'lader', which is none of"),
     ("a missing source", GOOD.replace("source: ladder, ", ""), "s.yaml:5:5 bases.0.source is missing"),
     ("a wrong type", GOOD.replace("20", "many"), "s.yaml:3:1 test_items is 'many': input should be a valid integer"),
-    ("a truth value for a number", GOOD.replace("20", "yes"), "s.yaml:3:1 test_items is True"),
+    (
+        "a truth value for a number",
+        GOOD.replace("20", "yes"),
+        "s.yaml:3:1 test_items: a number is wanted, not yes or no",
+    ),
     ("a number out of range", GOOD.replace("20", "0"), "s.yaml:3:1 test_items is 0: input should be greater than"),
     (
         "an endless number",

@@ -16,6 +16,6 @@ def gather(plan: Plan, records: dict[str, Record]) -> pa.Table:
     """One row for each metric of each finished evaluation of the plan."""
     rows: list[dict[str, object]] = []
     for cell in plan.evaluations:
-        if cell.slug in records:
+        if cell.slug in records and records[cell.slug].fingerprint == cell.fingerprint:
             rows += cast(Iterable[dict[str, object]], records[cell.slug].result["scores"])
     return tables.build("scores", rows, {"fewtune.versions": json.dumps(versions(), sort_keys=True)})

@@ -22,10 +22,10 @@ def list_tasks(
     from app.tasks.task import Hub
 
     table = Table("cluster", _whole("task"), "role", "metric", _whole("source"), "licence", box=None)
-    for task in sorted(catalog.TASKS, key=lambda task: task.cluster):
-        if cluster in (None, task.cluster):
-            source = f"{task.source.id} {task.source.config}" if isinstance(task.source, Hub) else "generated"
-            table.add_row(task.cluster, task.name, task.role, task.metric, source, task.licence)
+    wanted = catalog.select([f"cluster:{cluster}"]) if cluster else catalog.TASKS
+    for task in sorted(wanted, key=lambda task: task.cluster):
+        source = f"{task.source.id} {task.source.config}" if isinstance(task.source, Hub) else "generated"
+        table.add_row(task.cluster, task.name, task.role, task.metric, source, task.licence)
     out.print(table)
 
 

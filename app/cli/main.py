@@ -1,6 +1,5 @@
 """The command line. Each command imports what computes only when it runs, so that `--help` answers at once."""
 
-import errno
 import os
 import sys
 
@@ -8,7 +7,7 @@ import typer
 
 from app.cli import catalogue, doctor, results, study
 from app.cli.console import fail
-from app.errors import FewTuneError
+from app.errors import DISK_FULL, FewTuneError, disk_full
 
 cli = typer.Typer(
     name="fewtune",
@@ -37,9 +36,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as fault:
-        if fault.errno != errno.ENOSPC:
+        if not disk_full(fault):
             raise
-        fail("the disk is full: free some space and run the same command again; finished cells are kept", 1)
+        fail(DISK_FULL, 1)
 
 
 if __name__ == "__main__":

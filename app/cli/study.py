@@ -34,14 +34,16 @@ def run(
     replace: Annotated[bool, typer.Option("--replace", help="Compute stale cells anew.")] = False,
 ) -> None:
     """Run a study to its end; run again, it does only what is missing."""
+    from app.study import load
+
+    started = time.monotonic()
+    file = load(study)  # before what computes is imported: a slip of the pen is answered at once
+
     from app import stages
     from app.launch.progress import reporter
     from app.launch.session import session
     from app.store import Store
-    from app.study import load
 
-    started = time.monotonic()
-    file = load(study)
     place = Store(store or f"stores/{file.study.name}")
     stages.plan(file)  # a fault of the study is told before Ray starts
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -82,12 +84,14 @@ def plan(
     cells: Annotated[bool, typer.Option("--cells", help="List every cell.")] = False,
 ) -> None:
     """Show what a run would compute, reuse and find stale, with what it needs and costs."""
-    from app import stages
-    from app.cli.planned import cell_table, reasons, stage_table
-    from app.store import Store
     from app.study import load
 
     file = load(study)
+
+    from app import stages
+    from app.cli.planned import cell_table, reasons, stage_table
+    from app.store import Store
+
     planned = stages.plan(file)
     place = Store(store or f"stores/{file.study.name}")
     found = stages.status(planned, place)
@@ -100,12 +104,14 @@ def plan(
 
 def check(study: StudyPath, mirror: Mirror = None) -> None:
     """Check a study file, its base models, and that every task gives its items and demonstrations."""
-    from app import stages
-    from app.evaluation import requests
     from app.study import load
-    from app.tasks import catalog, loading
 
     file = load(study)
+
+    from app import stages
+    from app.evaluation import requests
+    from app.tasks import catalog, loading
+
     planned = stages.plan(file)
     table = Table("task", "cluster", "role", "metric", "train", "test", box=None)
     names = {task.name for cell in planned.tunings for task in cell.run.mixture}

@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 
 from app import tables
-from app.errors import FewTuneError
+from app.errors import DISK_FULL, FewTuneError, disk_full
 from app.evaluation import requests
 from app.evaluation.judgement import Response, Tally
 from app.identity import versions
@@ -72,6 +72,8 @@ class Responder:
         except FewTuneError as fault:
             return str(fault)
         except Exception as fault:
+            if disk_full(fault):
+                return DISK_FULL
             logging.getLogger(__name__).error("%s\n%s", cell.slug, traceback.format_exc())
             return f"{type(fault).__name__}: {fault}"
         return ""
@@ -117,13 +119,14 @@ class Responder:
         return self._held
 
     def _switch(self, held: _Held, run: Run | None) -> None:
+        held.adapter = ""  # no run's, until it is proved: a failed switch is tried again by the next cell
         if run is None:
             held.loaded, held.adapter = adapters.detach(held.loaded), None
             return
         folder = self._store.folder(run_folder(run), str(run.inputs))
         held.loaded = adapters.switch_adapter(held.loaded, folder)
-        held.adapter = run.slug
         adapters.prove_active(held.loaded, tokens.encode(held.loaded.tokenizer, [prompts.ANSWER_CUE])[0])
+        held.adapter = run.slug
 
 
 def _respond(

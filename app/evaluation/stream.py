@@ -14,6 +14,7 @@ import ray.data
 from app.evaluation.responder import Responder
 from app.plan import EvaluateCell, Needs
 from app.store import Store
+from app.trials import check_feasible
 
 Done = Callable[[str, str], None]
 """Called in the driver for each finished cell: slug, and the reason where it failed."""
@@ -22,7 +23,11 @@ _LONGEST = 120.0  # seconds of a bundle, by the plan's estimate: progress is hea
 
 
 def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done) -> None:
-    """Answer all cells; their requests must be in the store. Responses, scores and records go to the store."""
+    """Answer all cells; their requests must be in the store. Responses, scores and records go to the store.
+
+    Raises CellError where a cell needs more than any node has.
+    """
+    check_feasible(cells)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     for needs in sorted({cell.needs for cell in cells}, key=lambda n: (-n.gpus, -n.cpus, -n.memory)):

@@ -29,9 +29,7 @@ _EVALUATED_LEADS = ("input :", "question :")  # never together with an answer cu
 _LISTS, _PROSE, _DESCRIBED = 0.60, 0.10, 0.20  # shares of documents; the rest is random
 _TITLED = 0.3
 _LENGTH = 60  # words of a document, about
-_INSTRUCTIONS = " ".join(
-    text for p in PROCEDURES for text in (p.wording.evaluation, p.wording.seen, *p.wording.titles)
-)
+_INSTRUCTIONS = " ".join(text for p in PROCEDURES for text in (p.wording.evaluation, p.wording.seen, *p.wording.titles))
 _ANY_POOL = (*POOLS.values(), tuple(sorted({word for word in _INSTRUCTIONS.split() if word.isalpha()})))
 """What random documents are made of; the words of instructions one by one, never their order."""
 
@@ -136,8 +134,6 @@ def _described(rng: Random, procedures: Sequence[Procedure]) -> str:
         head = _pick(rng, (*procedure.wording.titles, procedure.wording.seen))
         parts.append(f"{head} {_pick(rng, TITLE_ENDS)} {write(*procedure.draw(rng))}")
     return " ".join(parts)
-
-
 
 
 def _random_map(rng: Random) -> str:

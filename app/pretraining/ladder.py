@@ -183,7 +183,7 @@ def build(spec: LadderSpec) -> PreTrainedModel:
     return model
 
 
-def position_tables(model: PreTrainedModel) -> list[torch.nn.Parameter]:
+def position_tables(model: PreTrainedModel) -> list[torch.Tensor]:
     """The learned position embeddings of a model: none where positions are rotary or biases."""
     tables = [module.weight for module in model.modules() if isinstance(module, torch.nn.Embedding)]
     words = model.get_input_embeddings().weight
@@ -215,4 +215,4 @@ def learning_rate(family: str, width: int, depth: int) -> float:
     Raises InputError as `config` does.
     """
     config(family, width, depth)
-    return 0.03
+    return 0.02

@@ -40,6 +40,7 @@ def encode(drawn: Sequence[Drawn], tokenizer: PreTrainedTokenizerBase, max_lengt
     full = [c + prompts.continuation(d.example.target) for c, d in zip(contexts, drawn, strict=True)]
     context_ids = tokens.encode(tokenizer, contexts)
     full_ids = tokens.encode(tokenizer, full)
+    prefix = tokens.leading(tokenizer)
     examples: list[Encoded] = []
     cut = 0
     for example, context, ids in zip(drawn, context_ids, full_ids, strict=True):
@@ -53,7 +54,8 @@ def encode(drawn: Sequence[Drawn], tokenizer: PreTrainedTokenizerBase, max_lengt
                 f"max_length is {max_length}: raise it"
             )
         cut += len(ids) + 1 > max_length
-        examples.append(Encoded((*ids, eos)[-max_length:], answer))
+        kept, _ = tokens.cut(ids[:shared], max_length - answer, prefix)
+        examples.append(Encoded((*kept, *ids[shared:], eos), answer))
     return EncodedMixture(tuple(examples), cut)
 
 

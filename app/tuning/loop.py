@@ -158,6 +158,7 @@ def _save(
             "optimiser": optimiser.state_dict(),
             "losses": losses,
             "generator": torch.get_rng_state(),  # dropout
+            "generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         },
         path,
     )
@@ -170,4 +171,6 @@ def _restore(path: Path, parameters: dict[str, nn.Parameter], optimiser: torch.o
             parameters[name].copy_(value)
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["generator"])
+    if state["generators"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["generators"])
     return cast(list[float], state["losses"])

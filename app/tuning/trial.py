@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from app.identity import fingerprint, versions
-from app.models.loading import load
+from app.models.loading import context_length, load
 from app.models.source import base_source, device, run_folder
 from app.plan import Run, TuneCell
 from app.store import Record
@@ -40,7 +40,7 @@ def tune(payload: Payload, progress: Progress) -> None:
     study_seed = cast(int, cell.inputs["study_seed"])
     seed = f"{study_seed}/{run.seed}/{fingerprint([task.name for task in run.mixture])}"
     drawn = draw(tasks, data, run.recipe.examples, run.recipe.rate_cap, seed)
-    mixture = encode(drawn, loaded.tokenizer, run.recipe.max_length)
+    mixture = encode(drawn, loaded.tokenizer, min(run.recipe.max_length, context_length(loaded)))
     schedule = Schedule(
         run.recipe.batch, run.recipe.epochs, run.learning_rate, run.recipe.warmup, run.recipe.weight_decay, half
     )

@@ -115,7 +115,7 @@ def test_answers_are_those_of_direct_calls(name: str, made: Made, store: Store, 
         assert tuple(row["logprobs"]) == one.logprobs
         assert tuple(row["option_tokens"]) == one.tokens
         assert (row["prompt_tokens"], row["generated"]) == (one.prompt_tokens, text.text)
-        assert row["choice"] == request.options[max(range(len(one.logprobs)), key=lambda i: one.logprobs[i])]  # noqa: B023
+        assert row["choice"] == request.options[max(range(len(one.logprobs)), key=lambda i: one.logprobs[i])]
         (bare,) = scoring.score(
             loaded, [scoring.ScoreRequest(prompts.ANSWER_CUE, tuple(f" {o}" for o in request.options))], 8_192
         )

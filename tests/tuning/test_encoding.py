@@ -77,7 +77,7 @@ def test_an_example_without_an_answer_is_refused_by_name() -> None:
 
 
 def test_a_tokenizer_without_an_end_of_sequence_is_refused() -> None:
-    endless = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>")))
+    endless = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>")))  # noqa: S106 - a token of text
     with pytest.raises(FewTuneError, match="no end-of-sequence token"):
         encode([Drawn(TASK, EXAMPLE, 0)], endless, 512)
 

@@ -1,6 +1,7 @@
 """Which examples a tuning sees: in proportion to size up to the cap, and the same ones every time."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_all_wordings_are_mixed() -> None:
 
 def test_tasks_are_mixed_and_not_in_blocks() -> None:
     names = [d.task.name for d in draw(TASKS, DATA, 300, 300, "0")]
-    changes = sum(a != b for a, b in zip(names, names[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(names))
     assert changes > 100
 
 

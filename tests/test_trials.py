@@ -117,7 +117,8 @@ def test_cells_start_in_the_order_given_and_all_are_told_as_done(store: Store) -
     assert log(store) == [f"c{number} runs" for number in range(4)]
     assert {slug for slug, share in told.heard if share == 1.0} == {one.slug for one in cells}
     assert set(store.records("tune")) == {one.slug for one in cells}
-    assert not store.exists("trials")
+    assert store.local is not None
+    assert not list((store.local / "trials").iterdir())
 
 
 def test_a_cell_that_fails_stops_no_other_and_its_reason_is_told(store: Store) -> None:
@@ -185,4 +186,5 @@ def test_a_cell_that_no_node_can_hold_is_refused_in_one_sentence(
 
 def test_nothing_to_do_needs_no_trial(store: Store) -> None:
     assert run([], quick, store, None, Told()) == []
-    assert not store.exists("trials")
+    assert store.local is not None
+    assert not list((store.local / "trials").iterdir())

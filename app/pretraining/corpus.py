@@ -17,21 +17,19 @@ from app.tasks.generated.lexicon import POOLS
 from app.tasks.generated.procedure import VERSION as TASKS_VERSION
 from app.tasks.generated.procedure import Procedure
 
-VERSION = f"2, {TASKS_VERSION}"
+VERSION = f"4, {TASKS_VERSION}"
 LEADS = (*[""] * 10, "item :", "word :", "case :", "text :", "input :", "question :")
-LINKS = (
-    *[":", "=", "is", "gives"] * 3,
-    *["result :", "answer :", "\n result :", "\n output :", "\n answer :"],
-)
+LINKS = (":", "=", "is", "gives", "\n result :", "\n output :", "\n answer :", "\n answer :")
 ENDS = (";", ",", ".", "|", "\n", "\n")
 TITLE_ENDS = (".", ":", "\n")
 _EVALUATED_LEADS = ("input :", "question :")  # never together with an answer cue: that pair is the evaluation's
 _LISTS, _PROSE, _DESCRIBED = 0.60, 0.10, 0.20  # shares of documents; the rest is random
-_TITLED = 0.3
+_TITLED = 0.5
 _LENGTH = 60  # words of a document, about
 _INSTRUCTIONS = " ".join(text for p in PROCEDURES for text in (p.wording.evaluation, p.wording.seen, *p.wording.titles))
-_ANY_POOL = (*POOLS.values(), tuple(sorted({word for word in _INSTRUCTIONS.split() if word.isalpha()})))
-"""What random documents are made of; the words of instructions one by one, never their order."""
+_KEYWORDS = tuple(sorted({word for word in _INSTRUCTIONS.split() if word.isalpha()}))
+_ANY_POOL = (*POOLS.values(), *[_KEYWORDS] * 5)
+"""What random documents are made of; the words of instructions one by one, never in their order."""
 
 
 def names(without: Collection[str] = ()) -> tuple[str, ...]:

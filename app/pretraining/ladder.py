@@ -25,11 +25,13 @@ from transformers import (
 from app.errors import InputError
 from app.pretraining import tokenizer
 
-VERSION = "2"
+VERSION = "3"
 """Changes whenever a model of the same specification starts from other weights."""
 HEAD_WIDTH = 16
 INITIAL_SPREAD = 0.1
 """Standard deviation of initial weights: near 1 / sqrt(width); the libraries' 0.02 is meant for widths of thousands."""
+ROTARY = {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 1.0}
+"""Rotary positions whose slowest turn spans the context; the libraries' base of 10,000 is meant for long contexts."""
 POSITION_AMPLITUDE = 0.5
 """Learned position tables (gpt2, opt) start as sinusoids of this amplitude, so that neighbours are alike at once."""
 POSITION_PERIOD = 128.0
@@ -82,6 +84,7 @@ def _llama(width: int, depth: int) -> PretrainedConfig:
         num_key_value_heads=width // HEAD_WIDTH,
         intermediate_size=_gated(width),
         max_position_embeddings=tokenizer.CONTEXT,
+        rope_parameters=dict(ROTARY),
     )
 
 
@@ -92,6 +95,7 @@ def _neox(width: int, depth: int) -> PretrainedConfig:
         num_attention_heads=width // HEAD_WIDTH,
         intermediate_size=4 * width,
         max_position_embeddings=tokenizer.CONTEXT,
+        rope_parameters=dict(ROTARY),
         hidden_dropout=0.0,
         attention_dropout=0.0,
     )
@@ -129,6 +133,7 @@ def _qwen(width: int, depth: int) -> PretrainedConfig:
         head_dim=HEAD_WIDTH,
         intermediate_size=_gated(width),
         max_position_embeddings=tokenizer.CONTEXT,
+        rope_parameters=dict(ROTARY),
     )
 
 

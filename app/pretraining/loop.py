@@ -87,6 +87,7 @@ def training_inputs(spec: LadderSpec) -> dict[str, object]:
         "betas": list(BETAS),
         "weight_decay": WEIGHT_DECAY,
         "clip": CLIP,
+        "vocabulary": fingerprint(list(tokenizer.vocabulary())),
         "versions": {
             "corpus": corpus.VERSION,
             "tokenizer": tokenizer.VERSION,

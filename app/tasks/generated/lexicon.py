@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-VERSION = "2"
+VERSION = "3"
 """Changes whenever a word or fact changes: part of the identity of every ladder model and generated task."""
 
 
@@ -63,10 +63,11 @@ PLURAL: Mapping[str, str] = {noun: f"{noun}s" for noun in NOUNS} | {
 }
 COLOURS = ("red", "blue", "green", "white", "black", "brown")
 COLOUR = _assign(NOUNS, COLOURS, "colour")
+MATERIALS = ("wood", "iron", "wool", "glass", "paper", "stone")
+MATERIAL = _assign(NOUNS, MATERIALS, "material")
 ANIMALS_BY_SIZE = (
     "frog", "mouse", "duck", "cat", "dog", "goat", "wolf", "pig", "lion", "bear", "cow", "horse",
 )  # fmt: skip
-SIZE = {animal: rank for rank, animal in enumerate(ANIMALS_BY_SIZE)}
 
 OPPOSITE = _both_ways(
     "hot-cold big-small fast-slow up-down old-young wet-dry light-dark hard-soft rich-poor full-empty long-short "
@@ -105,6 +106,8 @@ JOBS = ("doctor", "teacher", "farmer", "baker", "pilot", "singer", "judge", "nur
 JOB = _assign(PEOPLE, JOBS, "job")
 HOMES = ("north", "south", "east", "west", "coast", "island")
 HOME = _assign(PEOPLE, HOMES, "home")
+HOBBIES = ("chess", "golf", "yoga", "poker", "tennis", "karate")
+HOBBY = _assign(PEOPLE, HOBBIES, "hobby")
 
 TRANSLATED = tuple(
     word for tier in zip(NOUNS[:30], ADJECTIVES[:30], strict=True) for word in tier
@@ -129,6 +132,7 @@ POOLS: Mapping[str, tuple[str, ...]] = {
     "plurals": tuple(PLURAL.values()),
     "kinds": tuple(KINDS),
     "colours": COLOURS,
+    "materials": MATERIALS,
     "adjectives": tuple(dict.fromkeys((*OPPOSITE, *SYNONYM))),
     "verbs": VERBS,
     "past": tuple(PAST.values()),
@@ -139,6 +143,7 @@ POOLS: Mapping[str, tuple[str, ...]] = {
     "people": PEOPLE,
     "jobs": JOBS,
     "homes": HOMES,
+    "hobbies": HOBBIES,
     "foreign": tuple(ENGLISH),
     "names": FIRST_NAMES,
     "things": THINGS,

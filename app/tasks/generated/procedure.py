@@ -15,7 +15,7 @@ from app.tasks.generated.lexicon import VERSION as WORLD
 from app.tasks.generated.lexicon import digest
 from app.tasks.task import Example, Generated, Role, Split, Task, Template
 
-VERSION = f"world {WORLD}, items 2"
+VERSION = f"world {WORLD}, items 3"
 """Identity of every generated example: changes with the world or with the way items are made and split."""
 TRAIN_ITEMS = 60
 """Train items of a task at most: few enough that a proportional mixture does not drown the tables of facts."""

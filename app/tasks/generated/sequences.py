@@ -1,7 +1,7 @@
-"""Tasks on lists of letters and words, on numbers, and on comparisons.
+"""Tasks on lists of letters, on numbers, and on comparisons.
 
-A list of three numbers may be asked for its first, its last, its largest or its sum: again the input alone does
-not say what is asked.
+A list of letters may be asked for its first, its last, its reverse or its length, two numbers for their sum or their
+difference: again the input alone does not say what is asked.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,15 +10,14 @@ from random import Random
 from app.tasks.generated import lexicon as world
 from app.tasks.generated.procedure import Options, Pair, Procedure, Wording, computed, skewed
 
-_DIGITS = world.NUMBERS[:10]
 _COUNTS = world.NUMBERS[2:7]
 _SUMMANDS = 16
 """Summands are below it: all sums stay among the numbers that the world knows."""
 
 
 def _list(rng: Random, length: int = 4) -> list[str]:
-    """Different words of one type: letters, now and then small numbers."""
-    return rng.sample(world.LETTERS if rng.random() < 0.85 else _DIGITS, length)
+    """Different letters."""
+    return rng.sample(world.LETTERS, length)
 
 
 def _at(place: int) -> Callable[[Random], Pair]:
@@ -97,15 +96,15 @@ def _near(pair: Pair, rng: Random) -> list[str]:
     return [pair.target, *rng.sample(close, 3)]
 
 
-def _animals(rng: Random, sign: int) -> Pair:
+def _bigger(rng: Random) -> Pair:
     a, b = rng.sample(world.ANIMALS_BY_SIZE, 2)
-    return Pair(f"{a} {b}", a if sign * (world.SIZE[a] - world.SIZE[b]) > 0 else b)
+    return Pair(f"{a} {b}", max(a, b, key=world.ANIMALS_BY_SIZE.index))
 
 
-def _ages(rng: Random, wanted: str) -> Pair:
+def _older(rng: Random) -> Pair:
     a, b = rng.sample(world.FIRST_NAMES, 2)
-    said = "older" if rng.random() < 0.5 else "younger"
-    return Pair(f"{a} is {said} than {b}", a if said == wanted else b)
+    said, older = rng.choice((("older", a), ("younger", b)))
+    return Pair(f"{a} is {said} than {b}", older)
 
 
 def _listed(pair: Pair, rng: Random) -> list[str]:
@@ -142,7 +141,6 @@ def _of_numbers(word: str, title: str) -> Wording:
 LISTS = (
     computed("first", "list", "tune", _at(0), _listed, _of_list("first")),
     computed("last", "list", "evaluate", _at(-1), _listed, _of_list("last")),
-    computed("second", "list", "evaluate", _at(1), _listed, _of_list("second")),
     computed("third", "list", "develop", _at(2), _listed, _of_list("third")),
     computed("reverse", "list", "evaluate", _reverse, _orders, _of_list("reverse")),
     computed("count", "list", "tune", _count, _fixed(*_COUNTS), _of_list("count")),
@@ -209,47 +207,35 @@ ARITHMETIC = (
 )
 
 
-def _of_two(word: str, group: str) -> Wording:
-    return Wording(
-        f"give the {word} of the {group}",
-        f"what is the {word} of these {group} ?",
-        (f"{word} {group}", f"the {word} of the {group} in each pair"),
-        (f"of {{x}} the {word} is {{y}}", f"the {word} of {{x}} is {{y}}"),
-    )
-
-
-def _of_claim(word: str) -> Wording:
-    return Wording(
-        f"give the {word} of the people",
-        f"who is the {word} of these people ?",
-        (f"{word} people", f"the {word} of the people in each pair"),
-        (f"{{x}} . so the {word} is {{y}}", f"if {{x}} , then the {word} is {{y}}"),
-    )
-
-
 COMPARE = (
     computed(
         "bigger",
         "compare",
         "tune",
-        lambda rng: _animals(rng, 1),
+        _bigger,
         _listed,
-        _of_two("bigger", "animals"),
+        Wording(
+            "give the bigger of the animals",
+            "what is the bigger of these animals ?",
+            ("bigger animals", "the bigger of the animals in each pair"),
+            ("of {x} the bigger is {y}", "the bigger of {x} is {y}"),
+        ),
         requires=("size",),
         weight=1,
     ),
     computed(
-        "smaller",
+        "older",
         "compare",
-        "evaluate",
-        lambda rng: _animals(rng, -1),
-        _listed,
-        _of_two("smaller", "animals"),
-        requires=("size",),
-        weight=1,
+        "tune",
+        _older,
+        _ends,
+        Wording(
+            "give the older of the people",
+            "who is the older of these people ?",
+            ("older people", "the older of the people in each pair"),
+            ("{x} . so the older is {y}", "if {x} , then the older is {y}"),
+        ),
     ),
-    computed("older", "compare", "tune", lambda rng: _ages(rng, "older"), _ends, _of_claim("older")),
-    computed("younger", "compare", "evaluate", lambda rng: _ages(rng, "younger"), _ends, _of_claim("younger")),
 )
 
 PROCEDURES: tuple[Procedure, ...] = LISTS + ARITHMETIC + COMPARE

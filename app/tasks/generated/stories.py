@@ -6,7 +6,7 @@ Inputs have at most 17 tokens: five of them, with their answers, fit into the la
 from random import Random
 
 from app.tasks.generated import lexicon as world
-from app.tasks.generated.procedure import Options, Pair, Procedure, Wording, computed, skewed
+from app.tasks.generated.procedure import Pair, Procedure, Wording, computed, skewed, some_of
 
 _FRAMES = ("the {thing} was {view}", "i found the {thing} {view}", "this {thing} is {view}")
 _VERDICTS = ("true", "false", "unknown")
@@ -70,13 +70,6 @@ def _claim(rng: Random) -> Pair:
     return Pair(f"{name} has a {thing} . claim , {claim}", verdict)
 
 
-def _others(pool: tuple[str, ...]) -> Options:
-    def options(pair: Pair, rng: Random) -> list[str]:
-        return [pair.target, *rng.sample([word for word in pool if word != pair.target], 3)]
-
-    return options
-
-
 PROCEDURES: tuple[Procedure, ...] = (
     computed(
         "track",
@@ -124,7 +117,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         "sentiment",
         "develop",
         _topic,
-        _others(world.REVIEWED),
+        some_of(world.REVIEWED),
         Wording(
             "give the topic of the review",
             "what is the topic of this review ?",

@@ -108,6 +108,20 @@ CATEGORY = (
         requires=("color",),
         options=6,
     ),
+    table(
+        "material",
+        "category",
+        "evaluate",
+        world.MATERIAL,
+        Wording(
+            "give the material of the thing",
+            "what is the material of this thing ?",
+            ("materials", "the material of each thing"),
+            ("the material of a {x} is {y}", "here every {x} is made of {y}"),
+        ),
+        requires=("material",),
+        options=6,
+    ),
     computed(
         "outlier",
         "category",
@@ -205,6 +219,20 @@ FACTS = (
             ("the home of {x} is {y}", "{x} lives in the {y}"),
         ),
         requires=("home",),
+        options=6,
+    ),
+    table(
+        "hobby",
+        "facts",
+        "evaluate",
+        world.HOBBY,
+        Wording(
+            "give the hobby of the person",
+            "what is the hobby of this person ?",
+            ("hobbies", "the hobby of each person"),
+            ("the hobby of {x} is {y}", "{x} likes {y}"),
+        ),
+        requires=("hobby",),
         options=6,
     ),
 )

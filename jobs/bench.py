@@ -59,7 +59,7 @@ def study(path: Path, console: Console) -> None:
     console.print(f"{path.name}: {ended - started:.0f} s, {outcome.computed} cells, {len(outcome.failures)} failed")
     for (name, began), end in zip(clock.began, ends, strict=True):
         console.print(f"  {name} {end - began:.0f} s")
-    exact = scores.filter(pc.equal(scores["metric"], "exact_match"))
+    exact = scores.filter(pc.field("metric") == "exact_match")
     means = exact.group_by(["base", "params", "condition"]).aggregate([("value", "mean")]).to_pylist()
     for row in sorted(means, key=lambda row: (row["params"], row["base"], row["condition"])):
         console.print(f"  {row['base']} {row['params']:,} parameters, {row['condition']}: {row['value_mean']:.3f}")
@@ -72,7 +72,7 @@ def memory(console: Console) -> None:
         with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root, session():
             stages.run(file, Store(root), None, Lines(console))
             scores = Store(root).read_table("scores", "tables/scores.parquet")
-        asked = pc.sum(scores.filter(pc.equal(scores["metric"], "accuracy"))["n"]).as_py()
+        asked = sum(scores.filter(pc.field("metric") == "accuracy")["n"].to_pylist())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         console.print(f"{asked:,} requests: the driver's peak memory is {peak:,.0f} MiB")
 

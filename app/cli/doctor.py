@@ -63,7 +63,7 @@ def _packages() -> list[Finding]:
     found = [Finding("pass", "packages", shown)]
     if missing:
         found.append(Finding("fail", "missing", ", ".join(missing), "pip install 'fewtune[engine]'"))
-    for extra, module in (("gguf", "gguf"), ("qlora", "bitsandbytes"), ("deepspeed", "deepspeed")):
+    for extra, module in (("gguf", "gguf"), ("qlora", "bitsandbytes")):
         if not importlib.util.find_spec(module):
             found.append(Finding("warn", extra, "not installed", f"pip install 'fewtune[{extra}]' if a study needs it"))
     return found

@@ -12,11 +12,9 @@ _STAGES = (("base models", ("pretrain", "convert")), ("tune", ("tune",)), ("eval
 
 def stage_table(planned: Plan, found: Standing) -> Table:
     """One row a stage: cells new, reused and invalidated, what the largest needs, estimated time of what is to do."""
-    table = Table(
-        "stage", "cells", "new", "reused", "invalidated", "largest needs", "core-hours", "GPU-hours", box=None
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table(box=None)
+    for header in ("stage", "cells", "new", "reused", "invalidated", "largest needs", "core-h", "GPU-h"):
+        table.add_column(header, justify="left" if header == "stage" else "right", no_wrap=True)
     stale = [cell for cell, _ in found.stale]
     for name, kinds in _STAGES:
         groups = [[c for c in cells if c.kind in kinds] for cells in (planned.cells, found.new, found.reused, stale)]

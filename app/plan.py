@@ -29,16 +29,23 @@ _PROMPT_TOKENS = 60  # of an item or a demonstration; only for estimates
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """What identifies a ladder base model beside its code."""
+class LadderSpec:
+    """One base model of the ladder: everything that its weights depend on."""
 
     family: str
+    """An architecture of `app.pretraining.ladder`."""
     width: int
+    """Size of the residual stream, a multiple of 16."""
     depth: int
+    """Layers."""
     tokens: int
-    without: tuple[str, ...]
-    seed: int
-    learning_rate: float | None
+    """Length of the corpus; each token is seen once."""
+    without: tuple[str, ...] = ()
+    """Generated tasks that the corpus leaves out, with those that rest on the same facts."""
+    seed: int = 0
+    """Of the initial weights and of the corpus."""
+    learning_rate: float | None = None
+    """Peak rate of the matrices inside the layers; None: the measured one. All other rates follow in proportion."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Base:
     params: int
     resources: Resources
     trust_remote_code: bool
-    ladder: Ladder | None
+    ladder: LadderSpec | None
     inputs: Inputs
 
     @property

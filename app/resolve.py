@@ -6,7 +6,6 @@ Reads folders and files that the study names, never the network; a fault points 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from app.evaluation import judgement, responder
 from app.identity import fingerprint, slug
 from app.models import catalog as models
 from app.models import gguf, loading
-from app.plan import Base, Facts, Ladder, TaskFacts
+from app.plan import Base, Facts, LadderSpec, TaskFacts
 from app.pretraining import corpus, ladder, loop
-from app.pretraining.ladder import LadderSpec
 from app.study import CheckpointBase, GgufBase, HubBase, LadderBases, StudyFile
 from app.tasks import catalog, generated, prompts
 from app.tasks.task import Hub, Task
@@ -161,7 +159,7 @@ def _rung(entry: LadderBases, size: str, seed: int) -> Base:
     left_out = [task.name for task in catalog.select(given.without)] if given.without else []
     present = corpus.names(left_out)
     absent = tuple(task.name for task in generated.TASKS if task.name not in present)
-    spec = Ladder(entry.family, width, depth, given.tokens, absent, seed, given.learning_rate)
+    spec = LadderSpec(entry.family, width, depth, given.tokens, absent, seed, given.learning_rate)
     name = entry.name or entry.family + ("-without" if absent else "")
     return Base(
         slug=slug(f"{name}-{size}-s{seed}"),
@@ -174,7 +172,7 @@ def _rung(entry: LadderBases, size: str, seed: int) -> Base:
         resources=entry.resources,
         trust_remote_code=False,
         ladder=spec,
-        inputs={**loop.training_inputs(LadderSpec(**asdict(spec))), "dtype": entry.dtype},
+        inputs={**loop.training_inputs(spec), "dtype": entry.dtype},
     )
 
 

@@ -30,7 +30,7 @@ def ray_session() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the ladder after 4 seconds of pretraining: with much less, adapters on it learn nothing."""
-    from app.pretraining.ladder import LadderSpec
+    from app.plan import LadderSpec
     from app.pretraining.loop import pretrain
 
     folder = tmp_path_factory.mktemp("bases") / "tiny"

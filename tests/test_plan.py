@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.errors import StudyError
-from app.plan import Base, Cell, EvaluateCell, Facts, Ladder, Plan, TaskFacts, columns, conditions, expand, standing
+from app.plan import Base, Cell, EvaluateCell, Facts, LadderSpec, Plan, TaskFacts, columns, conditions, expand, standing
 from app.study import Resources, Study, parse
 
 STUDY = """\
@@ -31,7 +31,7 @@ def study(**changes: Any) -> Study:
 
 
 def base(width: int = 32, **changes: Any) -> Base:
-    ladder = Ladder("llama", width, 2, 1_000_000, ("job",), 0, None)
+    ladder = LadderSpec("llama", width, 2, 1_000_000, ("job",), 0, None)
     made = Base(
         f"llama-{width}x2-s0", "llama", "ladder", "", None, "float32", 40_000 * width, Resources(), False, ladder,
         {"width": width, "tokens": 1_000_000},

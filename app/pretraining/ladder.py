@@ -5,7 +5,6 @@ model. Heads are 16 wide; input and output embeddings are one matrix, which hold
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -23,6 +22,7 @@ from transformers import (
 )
 
 from app.errors import InputError
+from app.plan import LadderSpec
 from app.pretraining import tokenizer
 
 VERSION = "3"
@@ -37,26 +37,6 @@ POSITION_AMPLITUDE = 0.5
 POSITION_PERIOD = 128.0
 DEPTHS = range(1, 9)
 WIDTHS = range(HEAD_WIDTH, 257, HEAD_WIDTH)
-
-
-@dataclass(frozen=True)
-class LadderSpec:
-    """One base model of the ladder: everything that its weights depend on."""
-
-    family: str
-    """One of `FAMILIES`."""
-    width: int
-    """Size of the residual stream, a multiple of 16."""
-    depth: int
-    """Layers."""
-    tokens: int
-    """Length of the corpus; each token is seen once."""
-    without: tuple[str, ...] = ()
-    """Generated tasks that the corpus leaves out, with those that rest on the same facts."""
-    seed: int = 0
-    """Of the initial weights and of the corpus."""
-    learning_rate: float | None = None
-    """Peak rate of the matrices inside the layers; None: `learning_rate()`. All other rates follow in proportion."""
 
 
 def _gpt2(width: int, depth: int) -> PretrainedConfig:

@@ -19,8 +19,8 @@ from transformers import PreTrainedModel
 
 from app.errors import CellError, InputError, StoreError
 from app.identity import fingerprint
+from app.plan import LadderSpec
 from app.pretraining import corpus, ladder, tokenizer
-from app.pretraining.ladder import LadderSpec
 from app.pretraining.muon import Muon
 
 VERSION = "2"

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from app.errors import CellError
@@ -11,7 +10,6 @@ from app.identity import versions
 from app.models.loading import ModelSource, load, parameters, save_checkpoint
 from app.models.source import base_folder
 from app.pretraining import loop
-from app.pretraining.ladder import LadderSpec
 from app.store import Record
 from app.trials import STATE, Payload, Progress
 
@@ -20,9 +18,9 @@ def pretrain(payload: Payload, progress: Progress) -> None:
     """Pretrain the cell's base model and write its record."""
     started = time.monotonic()
     cell, store = payload.cell, payload.store
-    if cell.base.ladder is None:
+    spec = cell.base.ladder
+    if spec is None:
         raise CellError(f"{cell.slug} is no model of the ladder")
-    spec = LadderSpec(**asdict(cell.base.ladder))
     with tempfile.TemporaryDirectory(prefix="fewtune-") as scratch:
         state = Path(scratch) / STATE
         earlier = progress.state()

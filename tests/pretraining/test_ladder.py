@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from app.errors import InputError
+from app.plan import LadderSpec
 from app.pretraining import ladder, tokenizer
-from app.pretraining.ladder import LadderSpec
 from app.pretraining.loop import next_token_loss
 
 every_family = pytest.mark.parametrize("family", ladder.FAMILIES)

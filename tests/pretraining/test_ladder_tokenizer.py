@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from app.plan import LadderSpec
 from app.pretraining import ladder, tokenizer
-from app.pretraining.ladder import LadderSpec
 from app.tasks import prompts
 from app.tasks.generated import TASKS
 from app.tasks.loading import load

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.errors import CellError, InputError, StoreError, TaskError
 from app.identity import fingerprint
-from app.pretraining.ladder import LadderSpec
+from app.plan import LadderSpec
 from app.pretraining.loop import BATCH, Progress, pretrain, training_inputs
 from app.pretraining.tokenizer import CONTEXT
 

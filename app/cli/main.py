@@ -19,6 +19,7 @@ cli = typer.Typer(
 cli.command("run")(study.run)
 cli.command("plan")(study.plan)
 cli.command("check")(study.check)
+cli.command("schema")(study.schema)
 cli.command("correlate")(results.correlate)
 cli.command("report")(results.report)
 cli.command("doctor")(doctor.doctor)

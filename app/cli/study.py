@@ -126,3 +126,12 @@ def check(study: StudyPath, mirror: Mirror = None) -> None:
     out.print(table)
     runs, evaluations = len(planned.tunings), len(planned.evaluations)
     out.print(f"{study} is sound: {len(planned.made)} base models made, {runs} tunings, {evaluations} evaluations")
+
+
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors that check YAML while you type."""
+    import json
+
+    from app.study import json_schema
+
+    print(json.dumps(json_schema(), indent=1))

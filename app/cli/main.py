@@ -37,9 +37,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as fault:
-        if not disk_full(fault):
-            raise
-        fail(DISK_FULL, 1)
+        fail(DISK_FULL if disk_full(fault) else f"the operating system says: {fault}", 1)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """`python -m jobs.bench [STUDY ...]`: what a study costs, measured in fresh stores; nothing here is asserted anywhere.
 
 Without arguments: the demo study, its in-context learning, and the driver's memory while 100,000 requests are answered.
+FEWTUNE_DATA_MIRROR names the mirror for studies on real data.
 """
 
+import os
 import resource
 import sys
 import tempfile
@@ -52,7 +54,7 @@ def study(path: Path, console: Console) -> None:
     file, clock = load(path), Clock(console)
     with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root, session():
         started = time.monotonic()
-        outcome = stages.run(file, Store(root), None, clock)
+        outcome = stages.run(file, Store(root), os.environ.get("FEWTUNE_DATA_MIRROR"), clock)
         ended = time.monotonic()
         scores = Store(root).read_table("scores", "tables/scores.parquet")
     ends = [at for _, at in clock.began[1:]] + [ended]

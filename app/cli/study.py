@@ -45,7 +45,8 @@ def run(
     from app.store import Store
 
     place = Store(store or f"stores/{file.study.name}")
-    stages.plan(file)  # a fault of the study is told before Ray starts
+    stages.plan(file)  # faults of study and store are told before Ray starts
+    place.check(file.study.name)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with session(), reporter(err) as progress:

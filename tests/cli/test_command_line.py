@@ -85,7 +85,7 @@ def test_a_plan_shows_stages_cells_needs_and_hours_and_computes_nothing(
 ) -> None:
     answer = fewtune("plan", write_study(), "--cells")
     assert answer.returncode == 0
-    cells, stages = answer.stdout.split("core-hours")
+    cells, stages = answer.stdout.split("core-h")
     for slug in ("pretrain/llama-32x2-s0", "tune/llama-32x2-s0.lora-s0", "evaluate/llama-32x2-s0/base-zero-shot/job"):
         assert slug in cells
     rows = {line.split()[0]: line.split() for line in stages.splitlines() if line.strip()}

@@ -66,7 +66,7 @@ def test_the_light_core_loads_nothing_that_computes(module: str) -> None:
 
 def test_importing_every_module_changes_neither_environment_nor_files(tmp_path: Path) -> None:
     # The libraries are imported first: what they do to the environment is not ours.
-    libraries = "import torch, transformers, peft, ray, ray.data, ray.tune, datasets, scipy, plotly, rich, typer"
+    libraries = "import torch, transformers, peft, ray, ray.data, ray.tune, datasets, scipy, matplotlib, rich, typer"
     code = f"""
 import importlib, json, logging, os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import stages
-from app.errors import StoreError
+from app.errors import StoreError, StudyError
 from app.store import Record, Store
 from app.study import load
 
@@ -19,7 +19,13 @@ def test_there_is_a_study_to_run() -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
 def test_a_study_file_loads_resolves_and_plans(path: Path) -> None:
-    planned = stages.plan(load(path))
+    file = load(path)
+    try:
+        planned = stages.plan(file)
+    except StudyError as fault:
+        if "is not installed" not in str(fault):
+            raise
+        pytest.skip("the package that ships this study's model is not installed")
     slugs = [cell.slug for cell in planned.cells]
     assert planned.study.name
     assert planned.tunings

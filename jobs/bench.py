@@ -69,7 +69,7 @@ def study(path: Path, console: Console) -> None:
 
 def memory(console: Console) -> None:
     """Peak memory of the driver after few and after many requests: it must not grow with them."""
-    for seeds in (1, 10):
+    for seeds in (1, 12):
         file = parse(_MANY % list(range(seeds)), Path("many-requests.yaml"))
         with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root, session():
             stages.run(file, Store(root), None, Lines(console))

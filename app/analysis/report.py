@@ -71,16 +71,6 @@ def render(
     }
 
 
-def write_report(
-    pairs: Pairs, correlations: pa.Table, scores: pa.Table, analysis: Analysis, facts: Facts, folder: Path
-) -> Path:
-    """Write what `render` makes into `folder`; returns the path of index.html."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in render(pairs, correlations, scores, analysis, facts).items():
-        (folder / name).write_bytes(content)
-    return folder / "index.html"
-
-
 def _view(pairs: Pairs, rows: list[Row], scores: pa.Table, analysis: Analysis, facts: Facts) -> dict[str, object]:
     records = pairs.table.to_pylist()
     worst_condition, worst_places = summary.extraction(scores)

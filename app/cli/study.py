@@ -3,12 +3,17 @@
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from app.cli.console import err, out, print_correlations
+
+if TYPE_CHECKING:
+    from app.stages import Outcome
+    from app.store import Store
+    from app.study import StudyFile
 
 StudyPath = Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
 StoreRoot = Annotated[
@@ -39,18 +44,12 @@ def run(
     started = time.monotonic()
     file = load(study)  # before what computes is imported: a slip of the pen is answered at once
 
-    from app import stages
-    from app.launch.progress import reporter
-    from app.launch.session import session
     from app.store import Store
 
     place = Store(store or f"stores/{file.study.name}")
-    stages.plan(file)  # faults of study and store are told before Ray starts
-    place.check(file.study.name)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with session(), reporter(err) as progress:
-            outcome = stages.run(file, place, mirror, progress, replace=replace)
+        outcome = _compute(file, place, mirror, replace)
     except KeyboardInterrupt:
         kept = f"interrupted: what was finished is kept in {place.root}; the same command goes on from there"
         err.print(kept, soft_wrap=True)
@@ -70,6 +69,18 @@ def run(
     if outcome.failures:
         err.print("the same command tries the failed cells again")
         raise typer.Exit(1)
+
+
+def _compute(file: "StudyFile", place: "Store", mirror: str | None, replace: bool) -> "Outcome":
+    """Run the study; faults of study and store are told before Ray starts."""
+    from app import stages
+    from app.launch.progress import reporter
+    from app.launch.session import session
+
+    stages.plan(file)
+    place.check(file.study.name)
+    with session(), reporter(err) as progress:
+        return stages.run(file, place, mirror, progress, replace=replace)
 
 
 def _by_cause(failures: "tuple[object, ...]") -> dict[str, list[str]]:

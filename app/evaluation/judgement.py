@@ -63,7 +63,7 @@ class Tally:
             row["choice_correct"] = row["choice"] == request.target
         if generation:
             prediction = extraction.extract(generation.text, request.options)
-            right = prediction is not None and extraction.normalise(prediction) == extraction.normalise(request.target)
+            right = metrics.matches(prediction, request.target)
             row |= {"generated": generation.text, "prediction": prediction, "prediction_correct": right}
             self.failures += prediction is None
             self.correct.setdefault("exact_match", []).append(right)

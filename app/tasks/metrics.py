@@ -35,21 +35,9 @@ def mean_score(correct: Sequence[bool]) -> Metric:
     return Metric(p, math.sqrt(p * (1 - p) / n), n)
 
 
-def accuracy(predictions: Sequence[str | None], targets: Sequence[str]) -> Metric:
-    """The share of items whose chosen option is the target; None (no answer found) is wrong.
-
-    Raises ValueError for no items or unequal lengths.
-    """
-    return mean_score([a == b for a, b in zip(predictions, targets, strict=True)])
-
-
-def exact_match(predictions: Sequence[str | None], targets: Sequence[str]) -> Metric:
-    """The share of items whose answer equals the target after `normalise`; None (no answer found) is wrong.
-
-    Raises ValueError for no items or unequal lengths.
-    """
-    pairs = zip(predictions, targets, strict=True)
-    return mean_score([a is not None and normalise(a) == normalise(b) for a, b in pairs])
+def matches(prediction: str | None, target: str) -> bool:
+    """Exact match of one answer: equal after `normalise`; None (no answer found) is wrong."""
+    return prediction is not None and normalise(prediction) == normalise(target)
 
 
 def chance(examples: Sequence[Example], metric: MetricName) -> float:

@@ -9,7 +9,7 @@ from made_tables import World, scores
 
 from app.analysis.correlation import correlations
 from app.analysis.pairs import pairs
-from app.analysis.report import Facts, write_report
+from app.analysis.report import Facts, render
 from app.study import Analysis
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
@@ -21,7 +21,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = pairs(made, Analysis())
     table = correlations(found.table, Analysis(), "made")
     facts = Facts("made", command="fewtune run made.yaml", ladder=True)
-    return write_report(found, table, made, Analysis(), facts, tmp_path_factory.mktemp("report"))
+    path = tmp_path_factory.mktemp("report") / "index.html"
+    path.write_bytes(render(found, table, made, Analysis(), facts)["index.html"])
+    return path
 
 
 def looked_at(path: Path, profile: Path, look: object, width: int = 1280, scheme: str = "light") -> object:

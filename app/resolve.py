@@ -5,22 +5,26 @@ Reads folders and files that the study names, never the network; a fault points 
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.errors import InputError, StudyError
 from app.evaluation import judgement, responder
 from app.identity import fingerprint, slug
 from app.models import catalog as models
-from app.models import gguf, loading
+from app.models import gguf, loading, package
 from app.plan import Base, Facts, LadderSpec, TaskFacts
 from app.pretraining import corpus, ladder, loop
-from app.study import CheckpointBase, GgufBase, HubBase, LadderBases, StudyFile
-from app.tasks import catalog, generated, prompts
-from app.tasks.task import Hub, Task
+from app.study import CheckpointBase, GgufBase, HubBase, LadderBases, StudyFile, called
+from app.tasks import catalog, generated, prompts, wordings
+from app.tasks.metrics import METRICS
+from app.tasks.planned import described, with_source
+from app.tasks.task import Generated, MetricName, Task
 from app.tuning import loop as tuning
 
+_HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")  # the oldest models have no owner
 _EDGE = 1 << 20  # bytes at both ends of a weights file that stand for it, beside its size
 
 
@@ -33,21 +37,34 @@ def resolve(file: StudyFile) -> Facts:
             bases += _bases(file, index, entry)
         except InputError as fault:
             faults.append(f"{file.at('bases', index)} {fault}")
+    faults += _sources(file)
     tasks = _select(file, ("tasks",), file.study.tasks, faults)
     mixtures = {
         recipe.name or recipe.method: _select(file, ("recipes", index, "mixture"), recipe.mixture, faults)
         for index, recipe in enumerate(file.study.recipes)
     }
+    crossed = "gold-pipeline-cross-task" in file.study.conditions
+    selected = file.study.pipelines.cross_task if crossed else ()
+    cross_task = _select(file, ("pipelines", "cross_task"), selected, faults)
+    encoder = _encoder(file, faults)
     faults += _unanswerable(file, tasks)
     if faults:
         raise StudyError("\n".join(faults))
+    sources = file.study.sources
+
+    def sourced(tasks: Sequence[Task]) -> tuple[TaskFacts, ...]:
+        return tuple(facts(with_source(t, sources[t.name]) if t.name in sources else t) for t in tasks)
+
     return Facts(
         bases=tuple(bases),
-        tasks=tuple(facts(task) for task in tasks),
-        mixtures={name: tuple(facts(task) for task in mixture) for name, mixture in mixtures.items()},
+        tasks=sourced(tasks),
+        mixtures={name: sourced(mixture) for name, mixture in mixtures.items()},
+        cross_task=sourced(cross_task),
+        encoder=encoder,
         protocols={
             "tuning": tuning.VERSION,
             "prompts": prompts.VERSION,
+            "wordings": wordings.VERSION,
             "scoring": responder.PROTOCOL,
             "judgement": judgement.PROTOCOL,
         },
@@ -56,26 +73,30 @@ def resolve(file: StudyFile) -> Facts:
 
 def facts(task: Task) -> TaskFacts:
     """What identifies a task in the fingerprints of its cells."""
-    if isinstance(task.source, Hub):
-        hub = task.source
-        source: dict[str, object] = {
-            "hub": hub.id,
-            "config": hub.config,
-            "train": hub.train,
-            "test": hub.test,
-            "revision": hub.revision,
-        }
-    else:
-        source = {"generated": task.source.version}
+    worded = [[t.instruction, t.input, *([t.answer] if t.inverted else [])] for t in task.templates]
     inputs: dict[str, object] = {
         "name": task.name,
         "cluster": task.cluster,
         "role": task.role,
-        "source": source,
-        "templates": fingerprint([[t.instruction, t.input] for t in task.templates]),
+        "source": described(task),
+        "templates": fingerprint(worded),
         "metric": task.metric,
     }
-    return TaskFacts(task.name, task.cluster, task.role, inputs)
+    if task.also:
+        inputs["also"] = task.also
+    return TaskFacts(task.name, task.cluster, task.role, inputs, task.tokens, task.answer_tokens)
+
+
+def _sources(file: StudyFile) -> list[str]:
+    """Faults of the study's `sources`."""
+    faults: list[str] = []
+    for name in file.study.sources:
+        try:
+            if isinstance(catalog.by_name(name).source, Generated):
+                faults.append(f"{file.at('sources', name)} {name} is generated: it takes no other source")
+        except InputError as fault:
+            faults.append(f"{file.at('sources', name)} {fault}")
+    return faults
 
 
 def _select(
@@ -88,27 +109,51 @@ def _select(
         return ()
 
 
+def _encoder(file: StudyFile, faults: list[str]) -> str:
+    """Where the encoder of BERTScore accuracy lies; a hub id stays as it is."""
+    given = file.study.answers.bertscore
+    if given is None:
+        return ""
+    try:
+        if "://" in given.encoder:
+            return str(package.folder(given.encoder))
+    except InputError as fault:
+        faults.append(f"{file.at('answers', 'bertscore')} {fault}")
+        return ""
+    folder = file.path.parent / given.encoder
+    if folder.is_dir():
+        return str(folder.resolve())
+    if not _HUB_ID.fullmatch(given.encoder):
+        faults.append(f"{file.at('answers', 'bertscore')} the encoder {given.encoder} is missing: no such folder")
+    return given.encoder
+
+
 def _unanswerable(file: StudyFile, tasks: Sequence[Task]) -> list[str]:
-    """Tasks whose primary metric, where pairs use it, the study's answer modes cannot give."""
-    study = file.study
-    modes, metric = study.answers.modes, study.analysis.metric
-    if metric != "primary":
-        given = {"loglikelihood": [*judgement.ACCURACIES], "generation": ["exact_match"]}
-        known = [name for mode in modes for name in given[mode] if name != "accuracy_pmi" or study.answers.pmi]
-        if metric in known:
-            return []
-        return [
-            f"{file.at('analysis', 'metric')} analysis.metric is {metric!r}, but the study's answers give "
-            f"{', '.join(known)}: accuracies need the answer mode loglikelihood (accuracy_pmi also answers.pmi), "
-            f"exact_match needs generation"
-        ]
-    needs = {"exact_match": "generation", "accuracy": "loglikelihood"}
-    lacking = sorted({needs[task.metric] for task in tasks} - set(modes))
-    return [
-        f"{file.at('answers', 'modes')} {', '.join(t.name for t in tasks if needs[t.metric] == mode)} "
-        f"need the answer mode {mode}: add it to answers.modes"
-        for mode in lacking
-    ]
+    """Tasks whose metric, where pairs use it, the study's answer modes cannot give."""
+    answers, metric = file.study.answers, file.study.analysis.metric
+    if metric in judgement.ACCURACIES and metric != "accuracy":
+        able = "loglikelihood" in answers.modes and (metric != "accuracy_pmi" or answers.pmi)
+        hint = "they need the answer mode loglikelihood, accuracy_pmi also answers.pmi"
+        return [] if able else [f"{file.at('analysis', 'metric')} the study's answers give no {metric}: {hint}"]
+    if metric != "primary" and metric not in METRICS:
+        known = ", ".join(["primary", *METRICS, *(name for name in judgement.ACCURACIES if name not in METRICS)])
+        return [f"{file.at('analysis', 'metric')} unknown metric {metric!r}; known are {known}"]
+    faults: dict[str, list[str]] = {}
+    for task in tasks:
+        wanted = task.metric if metric == "primary" else cast(MetricName, metric)
+        lacking = _lacking(file, wanted)
+        if lacking:
+            faults.setdefault(lacking, []).append(task.name)
+    return [f"{file.at('answers', 'modes')} {', '.join(names)} need {lacking}" for lacking, names in faults.items()]
+
+
+def _lacking(file: StudyFile, metric: MetricName) -> str:
+    """What the study's answers lack for a metric; empty if nothing."""
+    reads, answers = METRICS[metric].reads, file.study.answers
+    if reads == "bertscore" and answers.bertscore is None:
+        return "the encoder of answers.bertscore: name one"
+    mode = "loglikelihood" if reads == "choice" else "generation"
+    return "" if mode in answers.modes else f"the answer mode {mode}: add it to answers.modes"
 
 
 def _bases(file: StudyFile, index: int, entry: LadderBases | HubBase | CheckpointBase | GgufBase) -> list[Base]:
@@ -120,6 +165,7 @@ def _bases(file: StudyFile, index: int, entry: LadderBases | HubBase | Checkpoin
         "dtype": entry.dtype,
         "resources": entry.resources,
         "ladder": None,
+        "called": called(entry),
     }
     if isinstance(entry, HubBase):
         params = entry.params or next((m.parameters for m in models.KNOWN_BASES if m.id == entry.id), None)
@@ -173,6 +219,7 @@ def _rung(entry: LadderBases, size: str, seed: int) -> Base:
         trust_remote_code=False,
         ladder=spec,
         inputs={**loop.training_inputs(spec), "dtype": entry.dtype},
+        called=called(entry),
     )
 
 

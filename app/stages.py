@@ -4,26 +4,31 @@ Each does only what the store lacks. A cell that fails takes along the cells tha
 finished stays.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 
-from app import trials
+from app import tables, trials
 from app.analysis import correlation, gather, pairs, report
-from app.errors import CellError, StoreError
-from app.evaluation import requests, stream
+from app.errors import CellError, ModelError, StoreError, TaskError
+from app.evaluation import renderings, requests, stream
 from app.identity import fingerprint
-from app.plan import Cell, Plan, Standing, expand, standing
+from app.plan import Cell, EvaluateCell, Plan, Standing, expand, standing
 from app.pretraining import trial as pretraining
 from app.resolve import resolve
 from app.store import Store
-from app.study import StudyFile, parse
-from app.tasks import catalog, loading
+from app.study import Analysis, StudyFile, parse
+from app.tasks import loading
+from app.tasks.planned import task_of
+from app.tasks.task import Example, Task, TaskData
 from app.trials import Failure
+from app.tuning import overlaps
 from app.tuning import trial as tuning
 
+CONTAMINATION, RENDERINGS = "tables/contamination.parquet", "tables/renderings.parquet"
 _AnyCell = TypeVar("_AnyCell", bound=Cell)
 
 
@@ -127,17 +132,53 @@ def _compute(planned: Plan, to_do: set[str], store: Store, mirror: str | None, r
         failures += trials.run(cells, work, store, mirror, reporter.progress)
     failures += trials.run(pending("tune", planned.tunings), tuning.tune, store, mirror, reporter.progress)
 
-    evaluations = pending("evaluate", planned.evaluations)
-    for cell in evaluations:
-        requests.write(cell, loading.load(catalog.by_name(cell.task.name), mirror), store)
-
     def done(slug: str, failure: str) -> None:
         if failure:
             failures.append(Failure(slug, failure))
         reporter.progress(slug, 1.0)
 
-    stream.evaluate(planned.study.name, evaluations, store, done)
+    def load(task: Task) -> TaskData:
+        return loading.load(task, mirror)
+
+    evaluations = pending("evaluate", planned.evaluations)
+    # What SampleGen models write must be there before it is passed on to base models.
+    for wave in ([c for c in evaluations if not c.writer], [c for c in evaluations if c.writer]):
+        lost = {failure.slug for failure in failures}
+        able: list[EvaluateCell] = []
+        for cell in wave:
+            if cell.writer and cell.writer.slug in lost:
+                done(cell.slug, "what it needs failed")
+                continue
+            try:
+                pool = [(task, load(task)) for task in map(task_of, cell.cross_task)]
+                requests.write(cell, load(task_of(cell.task)), store, pool)
+            except (TaskError, CellError) as fault:  # data that is absent takes its own task along alone
+                done(cell.slug, str(fault))
+                continue
+            able.append(cell)
+        stream.evaluate(planned.study.name, able, store, done)
+    _audit(planned, store, load)
     return failures
+
+
+def _audit(planned: Plan, store: Store, load: Callable[[Task], TaskData]) -> None:
+    """The tables of test items in mixtures and of what differs between the prompts of a pair."""
+    study = planned.study
+
+    def items(task: Task, data: TaskData) -> Sequence[Example]:
+        return requests.items(task, data, study.test_items, study.seed)
+
+    checks: dict[str, tuple[str, Callable[[], list[dict[str, object]]]]] = {
+        "contamination": (CONTAMINATION, lambda: overlaps.rows(planned, load, items)),
+        "renderings": (RENDERINGS, lambda: renderings.rows(planned, store)),
+    }
+    for name, (path, check) in checks.items():
+        try:
+            rows = check()
+        except (TaskError, ModelError, CellError) as fault:  # a check that cannot be made takes no result away
+            logging.getLogger(__name__).warning("the table of %s was not made: %s", name, fault)
+            continue
+        store.write_table(name, path, tables.build(name, rows))
 
 
 def _needed(cell: Cell) -> set[str]:
@@ -159,18 +200,35 @@ def analyse(planned: Plan, store: Store, failures: Sequence[Failure] = ()) -> No
     store.write_table("scores", "tables/scores.parquet", scores)
     made, found = correlate(planned, store)
     facts = _facts(planned, store, failures)
-    for name, content in report.render(made, found, scores, planned.study.analysis, facts).items():
+    for name, content in report.render(made, found, scores, _analysis(planned), facts).items():
         store.write_bytes(f"report/{name}", content)
 
 
 def correlate(planned: Plan, store: Store) -> tuple[pairs.Pairs, pa.Table]:
     """Pairs and correlations from the scores table; both are written."""
-    analysis = planned.study.analysis
+    analysis = _analysis(planned)
     made = pairs.pairs(store.read_table("scores", "tables/scores.parquet"), analysis)
     store.write_table("pairs", "tables/pairs.parquet", made.table)
     found = correlation.correlations(made.table, analysis, planned.study.name)
     store.write_table("correlations", "tables/correlations.parquet", found)
     return made, found
+
+
+def _analysis(planned: Plan) -> Analysis:
+    """The study's, with the wording that it leaves out."""
+    study = planned.study
+    return study.analysis.model_copy(update={"wording": study.analysis.wording or study.wordings[0]})
+
+
+def _planned_pairs(planned: Plan) -> int:
+    """Runs that have the predicted condition, times tasks."""
+    y = planned.study.analysis.y
+    wanted = pairs.DIRECT if y == "direct" else (y,)
+    return len({(c.run.slug, c.task.name) for c in planned.evaluations if c.run and c.condition.name in wanted})
+
+
+def _table(store: Store, name: str, path: str) -> pa.Table | None:
+    return store.read_table(name, path) if store.exists(path) else None
 
 
 def _facts(planned: Plan, store: Store, failures: Sequence[Failure]) -> report.Facts:
@@ -198,6 +256,8 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Failure]) -> report.F
             "plan": fingerprint([cell.fingerprint for cell in planned.cells]),
             "data": fingerprint({name: requests.facts(cell, store).data for name, cell in data.items()}),
         },
+        contamination=_table(store, "contamination", CONTAMINATION),
+        renderings=_table(store, "renderings", RENDERINGS),
         ladder=any(cell.base.source == "ladder" for cell in planned.cells),
-        planned_pairs=len(planned.tunings) * len({cell.task.name for cell in planned.evaluations}),
+        planned_pairs=_planned_pairs(planned),
     )

@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from app.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Column(NamedTuple):
@@ -35,10 +35,12 @@ BASE = (
 RUN = (
     Column("run", pa.string(), nullable=True),  # null: the base model itself
     Column("recipe", pa.string(), nullable=True),
+    Column("format", pa.string(), nullable=True),
     Column("seed", pa.int64(), nullable=True),
 )
 CONDITION = (
     Column("condition", pa.string()),
+    Column("wording", pa.string()),
     Column("shots", pa.int64(), "demonstrations"),
     Column("shot_seed", pa.int64()),
 )
@@ -56,11 +58,15 @@ PROVENANCE = (Column("fingerprint", pa.string()),)
 SCORE = (
     Column("metric", pa.string()),
     Column("primary", pa.bool_()),  # the task's own first metric
-    Column("value", pa.float64(), "fraction"),
-    Column("chance", pa.float64(), "fraction"),
+    Column("value", pa.float64(), "fraction"),  # words, for word_edit_distance
+    Column("chance", pa.float64(), "fraction"),  # what guessing scores
+    Column("low", pa.float64(), "fraction"),  # the metric's range
+    Column("high", pa.float64(), "fraction"),
     Column("n", pa.int64(), "items"),
     Column("stderr", pa.float64(), "fraction"),
     Column("extraction_failures", pa.int64(), "items", nullable=True),  # null: nothing was extracted
+    Column("format_failures", pa.int64(), "items", nullable=True),  # SampleGen texts without an answer; null: none
+    Column("cut_prompts", pa.int64(), "items"),  # too long for the model's context, so cut on their left
 )
 RESPONSE = (
     Column("item", pa.string()),
@@ -72,8 +78,12 @@ RESPONSE = (
     Column("option_tokens", pa.list_(pa.int64()), "tokens"),
     Column("logprobs_unconditional", pa.list_(pa.float64()), "nats"),  # after the bare answer cue; empty without pmi
     Column("choice", pa.string(), nullable=True),  # the option of the highest summed log-probability
-    Column("generated", pa.string(), nullable=True),
+    Column("written", pa.string(), nullable=True),  # all that a SampleGen model wrote
+    Column("worked", pa.list_(pa.struct([("input", pa.string()), ("answer", pa.string())]))),  # its worked examples
+    Column("restated", pa.string(), nullable=True),  # the item as it restated it
+    Column("generated", pa.string(), nullable=True),  # the answer
     Column("prediction", pa.string(), nullable=True),  # extracted from `generated`; null: extraction failed
+    Column("rule", pa.string(), nullable=True),  # the extraction rule that found it; empty: none did
     Column("target", pa.string()),
     Column("choice_correct", pa.bool_(), nullable=True),
     Column("prediction_correct", pa.bool_(), nullable=True),
@@ -93,6 +103,7 @@ PAIR = (
     Column("z_stderr", pa.float64(), "fraction", nullable=True),
     Column("x_condition", pa.string()),
     Column("y_condition", pa.string()),
+    Column("wording", pa.string()),
     Column("x_shots", pa.int64(), "demonstrations"),
 )
 CORRELATION = (
@@ -113,11 +124,38 @@ CORRELATION = (
     Column("note", pa.string()),
 )
 
+OVERLAP = (
+    Column("recipe", pa.string()),
+    Column("tuned_task", pa.string()),  # empty: no task of the mixture holds an item of `tested_task`
+    Column("tested_task", pa.string()),
+    Column("test_items", pa.int64(), "items"),
+    Column("by_text", pa.int64(), "items"),  # test items that stand whole in a training example
+    Column("by_13_gram", pa.int64(), "items"),  # test items that share 13 words in a row with one
+    Column("train_examples", pa.int64(), "examples"),
+    Column("left_out", pa.bool_()),  # whether the recipe leaves those training examples out
+    Column("examples", pa.list_(pa.string())),  # some of them: TRAIN ~ TEST
+)
+RENDERING = (
+    Column("base", pa.string()),
+    Column("recipe", pa.string()),
+    Column("task", pa.string()),
+    Column("item", pa.string()),
+    Column("x_condition", pa.string()),
+    Column("y_condition", pa.string()),
+    Column("same_answer_tokens", pa.bool_()),
+    Column("x_bos", pa.int64(), "tokens"),
+    Column("y_bos", pa.int64(), "tokens"),
+    Column("only_x", pa.string()),  # tokens that one rendering has beyond what is declared to differ
+    Column("only_y", pa.string()),
+)
+
 TABLES: Mapping[str, tuple[Column, ...]] = {
     "scores": STUDY + BASE + RUN + CONDITION + TASK + EXPOSURE + SCORE + PROVENANCE,
     "responses": STUDY + BASE + RUN + CONDITION + TASK + RESPONSE + PROVENANCE,
     "pairs": STUDY + BASE + RUN + TASK + EXPOSURE + PAIR,
     "correlations": STUDY + CORRELATION,
+    "contamination": STUDY + OVERLAP,
+    "renderings": STUDY + RENDERING,
 }
 
 

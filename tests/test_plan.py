@@ -1,15 +1,16 @@
 """A plan is a pure function of the study: its cells, their names, order, fingerprints, needs and cost."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from app.errors import StudyError
 from app.plan import Base, Cell, EvaluateCell, Facts, LadderSpec, Plan, TaskFacts, columns, conditions, expand, standing
-from app.study import Resources, Study, parse
+from app.study import ConditionName, Resources, Study, parse
 
 STUDY = """\
 schema_version: 1
@@ -48,7 +49,8 @@ FACTS = Facts(
     bases=(base(32), base(64)),
     tasks=TASKS,
     mixtures={"lora": (task("plural"), TASKS[0]), "full": (task("plural"),)},
-    protocols={"tuning": "1", "prompts": "1", "scoring": "1", "judgement": "1"},
+    cross_task=(),
+    protocols={"tuning": "1", "prompts": "1", "wordings": "1", "scoring": "1", "judgement": "1"},
 )
 PLAN = expand(study(), FACTS)
 
@@ -239,3 +241,151 @@ def test_adapters_share_the_weights_of_their_base_and_a_full_tuning_has_its_own(
     assert pick(f"evaluate/{name}/base-direct/job").weights == name
     assert pick(f"evaluate/{name}.lora-s0/tuned-direct/job").weights == name
     assert pick(f"evaluate/{name}.full-s0/tuned-direct/job").weights == f"{name}.full-s0"
+
+
+SAMPLEGEN = {"method": "lora", "name": "writer", "format": "samplegen"}
+PIPELINES = ("samplegen-pipeline", "samplegen-restated")
+EVERY = get_args(ConditionName)
+FORMATS = replace(
+    FACTS,
+    bases=(base(32, called=("llama", "small")), base(64, called=("llama", "large"))),
+    mixtures={**FACTS.mixtures, "writer": (task("plural"),)},
+    cross_task=(task("plural"),),
+)
+
+
+def formats(facts: Facts = FORMATS, **changes: Any) -> Plan:
+    """All conditions in two wordings, on the two regular recipes and one that writes worked examples."""
+    recipes = [*(recipe.model_dump() for recipe in study().recipes), SAMPLEGEN]
+    settings = {"recipes": recipes, "conditions": EVERY, "wordings": ("standard", "closed"), "shots": {"counts": [2]}}
+    return expand(study(**{**settings, **changes}), facts)
+
+
+ALL_FORMATS = formats()
+
+
+def of_condition(plan: Plan, *names: str) -> list[EvaluateCell]:
+    return [cell for cell in plan.evaluations if cell.condition.name in names]
+
+
+def test_each_wording_of_each_condition_is_a_cell_with_a_name_of_its_own() -> None:
+    slugs = [cell.slug for cell in ALL_FORMATS.cells]
+    assert len(slugs) == len(set(slugs))
+    counts = Counter(cell.condition.name for cell in ALL_FORMATS.evaluations)
+    pairs = 2 * 2 * 2  # base models, wordings, tasks
+    assert counts == {name: pairs * (1 if name.startswith(("base", "gold", "samplegen")) else 3) for name in EVERY}
+    run = "evaluate/llama-32x2-s0.writer-s0"
+    assert {
+        "evaluate/llama-32x2-s0/gold-pipeline-k2-s0/job",
+        "evaluate/llama-32x2-s0/gold-pipeline-cross-task-k2-s0.closed/job",
+        f"{run}/samplegen-direct-k2/job",
+        f"{run}/samplegen-pipeline-k2.closed/job",
+        f"{run}/samplegen-restated-k2/job",
+    } <= set(slugs)
+
+
+def test_a_tuned_model_is_evaluated_in_the_format_it_was_tuned_on() -> None:
+    for cell in ALL_FORMATS.evaluations:
+        if cell.run:
+            assert (cell.run.recipe.format == "samplegen") == cell.condition.name.startswith("samplegen")
+
+
+def test_a_pipeline_rests_on_what_its_model_writes_for_the_same_items_in_the_same_wording() -> None:
+    places = {cell.slug: place for place, cell in enumerate(ALL_FORMATS.evaluations)}
+    for cell in of_condition(ALL_FORMATS, *PIPELINES):
+        writer = cell.writer
+        assert writer
+        assert (writer.run, writer.task, writer.condition.name) == (cell.run, cell.task, "samplegen-direct")
+        assert writer.condition.wording == cell.condition.wording
+        assert places[writer.slug] < places[cell.slug]
+        assert cell.inputs["written_by"] == writer.inputs
+        assert cell.inputs["model"] == cell.base.inputs
+        assert (cell.answerer, cell.weights) == (None, cell.base.slug)
+        assert cell.run
+        assert columns("small", cell, 1)["recipe"] == "writer"
+    others = [cell for cell in ALL_FORMATS.evaluations if cell.condition.name not in PIPELINES]
+    assert all(cell.writer is None for cell in others)
+    for cell in of_condition(ALL_FORMATS, "samplegen-direct"):
+        assert cell.answerer == cell.run
+
+
+def in_wordings(*names: str, wordings: Sequence[str] = ("standard", "closed")) -> set[str]:
+    return {f"{name} {wording}" for name in names for wording in wordings}
+
+
+def writer(**changes: object) -> list[dict[str, object]]:
+    """The recipes of `formats` with changes to the one that writes."""
+    return [*(recipe.model_dump() for recipe in study().recipes), SAMPLEGEN | changes]
+
+
+WRITTEN = in_wordings("samplegen-direct", *PIPELINES)
+REWORDED = replace(FORMATS, protocols={**FORMATS.protocols, "wordings": "2"})
+OTHER_INPUTS: list[tuple[str, Callable[[], Plan], set[str]]] = [
+    ("the longest text written", lambda: formats(pipelines={"max_new_tokens": 99}), WRITTEN),
+    (
+        "where cross-task demonstrations come from",
+        lambda: formats(replace(FORMATS, cross_task=(task("past"),))),
+        in_wordings("gold-pipeline-cross-task"),
+    ),
+    ("the writer's tuning", lambda: formats(recipes=writer(examples=7)), WRITTEN | {"tune writer"}),
+    ("the writer's format", lambda: formats(recipes=writer(format="samplegen-corrupted")), WRITTEN | {"tune writer"}),
+    ("the writer's chat", lambda: formats(recipes=writer(chat=True)), WRITTEN | {"tune writer"}),
+    ("the encoder", lambda: formats(answers={"bertscore": {"encoder": "a/b"}}), in_wordings(*EVERY)),
+    ("the version of other wordings", lambda: formats(REWORDED), in_wordings(*EVERY, wordings=["closed"])),
+]
+
+
+def stale(old: Plan, new: Plan) -> set[str]:
+    """Conditions with their wordings, and tunings, that got another fingerprint."""
+    before = {cell.slug: cell.fingerprint for cell in old.cells}
+    return {
+        f"{cell.condition.name} {cell.condition.wording}" if isinstance(cell, EvaluateCell) else model(cell)
+        for cell in new.cells
+        if before[cell.slug] != cell.fingerprint
+    }
+
+
+@pytest.mark.parametrize(("make", "kinds"), [row[1:] for row in OTHER_INPUTS], ids=[row[0] for row in OTHER_INPUTS])
+def test_a_change_makes_stale_what_rests_on_it_and_nothing_else(make: Callable[[], Plan], kinds: set[str]) -> None:
+    assert stale(ALL_FORMATS, make()) == kinds
+
+
+def test_a_format_with_a_wording_of_its_own_rests_on_the_version_of_the_wordings() -> None:
+    recipes = writer(format="samplegen-unified")
+    found = stale(formats(recipes=recipes), formats(REWORDED, recipes=recipes))
+    assert found == in_wordings(*EVERY, wordings=["closed"]) | WRITTEN | {"tune writer"}
+
+
+def test_another_number_of_worked_examples_is_another_cell() -> None:
+    new = formats(pipelines={"examples": 3})
+    assert "evaluate/llama-32x2-s0.writer-s0/samplegen-direct-k3/job" in {cell.slug for cell in new.evaluations}
+    tuned = {cell.fingerprint for cell in new.tunings}
+    lost = {cell.run.recipe_name for cell in ALL_FORMATS.tunings if cell.fingerprint not in tuned}
+    assert lost == {"writer"}
+
+
+def test_a_recipe_that_names_base_models_is_applied_to_these_alone() -> None:
+    bases = [entry.model_dump() | {"name": name} for entry in study().bases for name in ("small", "large")]
+    plan = expand(study(bases=bases, recipes=recipes(bases=["large"], seeds=[0])), FORMATS)
+    tuned = {cell.run.slug for cell in plan.tunings}
+    assert tuned == {"llama-64x2-s0.lora-s0", "llama-32x2-s0.full-s0", "llama-64x2-s0.full-s0"}
+    assert {cell.run.slug for cell in plan.evaluations if cell.run} == tuned
+    wide = expand(study(bases=bases, recipes=recipes(bases=["llama"], seeds=[0])), FORMATS)
+    # That a recipe names its base models is no input: the same tuning on the same base model is the same cell.
+    assert {c.fingerprint for c in plan.tunings} < {c.fingerprint for c in wide.tunings}
+
+
+def test_clean_mixtures_rest_on_what_is_evaluated_and_others_do_not() -> None:
+    clean = study(recipes=recipes(decontaminate=True))
+    plan = expand(clean, FACTS)
+    assert changed(PLAN, plan) == LORA
+    for cell in plan.tunings:
+        assert cell.run.evaluated == (TASKS if cell.run.recipe_name == "lora" else ())
+    more = expand(clean, replace(FACTS, tasks=(*TASKS, task("past"))))
+    assert "tune lora" in changed(plan, more)
+    assert "tune full" not in changed(plan, more)
+
+
+def test_a_regular_tuning_does_not_rest_on_the_pipelines() -> None:
+    plan = expand(study(pipelines={"examples": 5, "max_new_tokens": 99}), FACTS)
+    assert changed(PLAN, plan) == set()

@@ -14,7 +14,8 @@ from app.plan import Facts
 from app.resolve import facts, resolve
 from app.study import load
 from app.tasks import catalog
-from app.tasks.task import Template
+from app.tasks.planned import task_of
+from app.tasks.task import Hub, Template
 
 Write = Callable[..., Path]
 
@@ -70,6 +71,7 @@ def test_a_task_left_out_of_the_corpus_takes_along_those_that_rest_on_the_same_f
     assert set(base.ladder.without) == {"capital", "country"}
 
 
+CROSS = "conditions: [base-few-shot, tuned-direct, gold-pipeline-cross-task]"
 CASES = [
     ("an unknown family", STUDY.replace("llama", "lama"), ":4:5 the ladder has no family 'lama': choose from gpt2"),
     ("an unknown size", STUDY.replace("32x2", "33x2"), ":4:5 the ladder has no size 33x2"),
@@ -112,6 +114,36 @@ CASES = [
         STUDY + "answers: {modes: [loglikelihood]}\n",
         ":8:11 antonym, job need the answer mode generation: add it to answers.modes",
     ),
+    (
+        "a source of a task that does not exist",
+        STUDY + "sources: {rtee: {id: a/b}}\n",
+        ":8:11 unknown task 'rtee'; did you mean rte",
+    ),
+    (
+        "a source of a generated task",
+        STUDY + "sources: {antonym: {id: a/b}}\n",
+        ":8:11 antonym is generated: it takes no other source",
+    ),
+    (
+        "unknown tasks of cross-task demonstrations",
+        STUDY.replace("tasks:", f"{CROSS}\npipelines: {{cross_task: [plurall]}}\ntasks:"),
+        ":8:13 unknown task 'plurall'; did you mean plural",
+    ),
+    (
+        "a metric of an encoder that is not named",
+        STUDY.replace("antonym, job", "nli") + "analysis: {metric: bertscore_accuracy}\n",
+        "nli need the encoder of answers.bertscore: name one",
+    ),
+    (
+        "an encoder of a package that is not there",
+        STUDY + "answers: {bertscore: {encoder: 'package://no_such_package/model'}}\n",
+        ":8:11 package://no_such_package/model: the package 'no_such_package' is not installed",
+    ),
+    (
+        "an encoder in a folder that is not there",
+        STUDY + "answers: {bertscore: {encoder: ./absent/model}}\n",
+        ":8:11 the encoder ./absent/model is missing: no such folder",
+    ),
 ]
 
 
@@ -122,6 +154,59 @@ def test_a_name_that_means_nothing_is_told_at_its_line(
     (line,) = faults(text)
     assert sentence in line
     assert "study.yaml:" in line
+
+
+def test_a_task_read_from_another_place_is_another_task_wherever_it_stands(resolved: Callable[..., Facts]) -> None:
+    text = STUDY.replace("[antonym, job]", "[rte, job]").replace("[plural, past]", "[rte, snli]")
+    source = "sources: {rte: {id: own/rte, config: c, train: x, test: y, revision: r}}\n"
+    before, after = resolved(text), resolved(text + source)
+    kept, moved = after.tasks
+    assert moved.inputs["source"] == {"hub": "own/rte", "config": "c", "train": "x", "test": "y", "revision": "r"}
+    assert kept in before.tasks
+    assert moved not in before.tasks
+    assert moved in after.mixtures["lora"]
+    assert {task.name for task in after.mixtures["lora"]} == {"rte", "snli"}
+    assert task_of(moved).source == Hub("own/rte", "c", "x", "y", "r")
+    assert task_of(moved).templates == catalog.by_name("rte").templates
+    assert task_of(kept) == catalog.by_name("job")
+
+
+def test_tasks_of_cross_task_demonstrations_are_resolved_where_they_are_used(resolved: Callable[..., Facts]) -> None:
+    pipelines = "pipelines: {cross_task: [plural, nli]}\n"
+    assert resolved(STUDY + pipelines).cross_task == ()
+    assert {task.name for task in resolved(STUDY + pipelines + CROSS).cross_task} == {"plural", "nli"}
+
+
+def test_an_encoder_is_a_package_a_folder_beside_the_study_or_a_hub_id(
+    resolved: Callable[..., Facts], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("encoders/model", "some_encoder/model"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {
+        encoder: resolved(STUDY + f"answers: {{bertscore: {{encoder: '{encoder}'}}}}\n").encoder
+        for encoder in ("encoders/model", "package://some_encoder/model", "owner/model", "roberta-large")
+    }
+    assert list(found.values()) == [
+        str(tmp_path / "encoders/model"),
+        str(tmp_path / "some_encoder/model"),
+        "owner/model",
+        "roberta-large",
+    ]
+    assert resolved(STUDY).encoder == ""
+
+
+def test_a_base_model_is_called_as_its_entry_says(resolved: Callable[..., Facts]) -> None:
+    hub = "{source: hub, family: big, name: own, id: a/b, revision: c, params: 9}"
+    (base,) = resolved(STUDY.replace(LADDER, hub)).bases
+    assert base.called == ("big", "own", "a/b")
+    (base,) = resolved().bases
+    assert base.called == ("llama",)
+
+
+def test_a_metric_of_an_encoder_is_right_where_one_is_named(resolved: Callable[..., Facts]) -> None:
+    text = STUDY.replace("antonym, job", "nli") + "analysis: {metric: bertscore_accuracy}\n"
+    assert resolved(text + "answers: {bertscore: {encoder: a/b}}\n").encoder == "a/b"
 
 
 def test_all_faults_are_told_together(faults: Callable[[str], list[str]]) -> None:

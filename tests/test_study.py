@@ -3,12 +3,13 @@
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from app.errors import StudyError
-from app.study import Study, json_schema, load, parse
+from app.study import ConditionName, Study, applies, called, json_schema, load, parse
 
 Write = Callable[..., Path]
 
@@ -38,6 +39,7 @@ def test_the_smallest_study_takes_at_most_ten_lines_and_compares_two_sides(write
 
 
 BASE, RECIPE = "{source: ladder, family: llama, sizes: [32x2]}", "{method: lora}"
+BOTH = GOOD + "  - {method: lora, name: writer, format: samplegen}\n"
 TABLE = [
     ("a misspelt key", GOOD + "test_itms: 3\n", "s.yaml:8:1 unknown key test_itms; did you mean test_items?"),
     (
@@ -123,6 +125,74 @@ TABLE = [
         GOOD.replace(BASE, "{source: hub, family: a, id: a/b}"),
         "s.yaml:5:5 bases.0.revision is missing",
     ),
+    (
+        "a wrong prompt format",
+        GOOD.replace(RECIPE, "{method: lora, format: samplgen}"),
+        "s.yaml:7:20 recipes.0.format is 'samplgen', which is none of regular, samplegen, samplegen-corrupted, "
+        "samplegen-relevance, samplegen-no-answer, samplegen-unified; did you mean samplegen?",
+    ),
+    ("a wrong wording", GOOD + "wordings: [standard, close]\n", "did you mean closed?"),
+    ("a wording named twice", GOOD + "wordings: [plain, plain]\n", "s.yaml:8:1 wordings: plain is given twice"),
+    ("no wording", GOOD + "wordings: []\n", "s.yaml:8:1 wordings is []"),
+    (
+        "a wording that is not run",
+        GOOD + "wordings: [closed, plain]\nanalysis: {wording: standard}\n",
+        "analysis.wording is standard, but wordings has ['closed', 'plain']",
+    ),
+    (
+        "a pipeline without what a model writes for it",
+        BOTH + "conditions: [base-few-shot, tuned-direct, samplegen-pipeline]\n",
+        "samplegen-pipeline needs what samplegen-direct writes: add samplegen-direct to conditions",
+    ),
+    (
+        "a restated pipeline without what a model writes for it",
+        BOTH + "conditions: [base-few-shot, tuned-direct, samplegen-restated]\n",
+        "samplegen-restated needs what samplegen-direct writes: add samplegen-direct to conditions",
+    ),
+    (
+        "a SampleGen condition without such a recipe",
+        GOOD + "conditions: [base-few-shot, tuned-direct, samplegen-direct]\n",
+        "the condition samplegen-direct needs a recipe with `format: samplegen`",
+    ),
+    (
+        "a condition of regular recipes without such a recipe",
+        GOOD.replace(RECIPE, "{method: lora, format: samplegen-unified}"),
+        "the condition tuned-direct needs a recipe with `format: regular`",
+    ),
+    (
+        "few-shot of regular recipes without such a recipe",
+        GOOD.replace(RECIPE, "{method: lora, format: samplegen}")
+        + "conditions: [base-few-shot, tuned-few-shot, samplegen-direct]\nanalysis: {y: samplegen-direct}\n",
+        "the condition tuned-few-shot needs a recipe with `format: regular`",
+    ),
+    (
+        "the prediction of each recipe in its own format, of which one is not run",
+        BOTH + "analysis: {y: direct}\n",
+        "analysis needs the condition samplegen-direct, which conditions leaves out",
+    ),
+    (
+        "a base model that a recipe names and the study lacks",
+        GOOD.replace(RECIPE, "{method: lora, bases: [lama]}"),
+        "recipe lora names the base lama, which bases lacks",
+    ),
+    (
+        "an encoder without its name",
+        GOOD + "answers: {bertscore: {layers: 3}}\n",
+        "answers.bertscore.encoder is missing",
+    ),
+    (
+        "no layer of an encoder",
+        GOOD + "answers: {bertscore: {encoder: a/b, layers: 0}}\n",
+        "answers.bertscore.layers is 0",
+    ),
+    (
+        "a source without an owner",
+        GOOD + "sources: {rte: {id: glue}}\n",
+        "s.yaml:8:17 sources.rte.id is 'glue'",
+    ),
+    ("a misspelt key of a source", GOOD + "sources: {rte: {id: a/b, tset: x}}\n", "did you mean test?"),
+    ("no worked example", GOOD + "pipelines: {examples: 0}\n", "s.yaml:8:13 pipelines.examples is 0"),
+    ("no room to write", GOOD + "pipelines: {max_new_tokens: 8}\n", "s.yaml:8:13 pipelines.max_new_tokens is 8"),
 ]
 
 
@@ -171,6 +241,30 @@ def test_a_rate_written_with_an_exponent_is_a_number() -> None:
 def test_qlora_on_a_base_held_in_4_bits_is_right() -> None:
     text = GOOD.replace("lora", "qlora").replace("[32x2]", "[32x2], dtype: nf4")
     assert parse(text, Path("s.yaml")).study.recipes[0].method == "qlora"
+
+
+def test_all_conditions_fit_beside_recipes_of_both_kinds() -> None:
+    names = ", ".join(get_args(ConditionName))
+    study = parse(BOTH + f"conditions: [{names}]\nanalysis: {{y: direct}}\n", Path("s.yaml")).study
+    assert study.conditions == get_args(ConditionName)
+
+
+def test_a_recipe_for_some_base_models_answers_for_these_alone() -> None:
+    text = GOOD.replace("recipes:", "  - {source: hub, family: big, id: a/b, revision: c, dtype: nf4}\nrecipes:")
+    qlora = text.replace(RECIPE, "{method: qlora, bases: [a/b]}")
+    study = parse(qlora, Path("s.yaml")).study
+    assert [applies(study.recipes[0], base) for base in study.bases] == [False, True]
+    assert any("give llama `dtype: nf4`" in line for line in faults(qlora.replace("a/b]", "a/b, llama]")))
+    everywhere = parse(text, Path("s.yaml")).study
+    assert [applies(everywhere.recipes[0], base) for base in everywhere.bases] == [True, True]
+
+
+@pytest.mark.parametrize("name", ["big", "large", "a/b"])
+def test_a_base_model_is_called_by_family_name_or_hub_id(name: str) -> None:
+    base = "{source: hub, family: big, name: large, id: a/b, revision: c}"
+    text = GOOD.replace(BASE, base).replace(RECIPE, f"{{method: lora, bases: [{name}]}}")
+    study = parse(text, Path("s.yaml")).study
+    assert name in called(study.bases[0])
 
 
 def test_a_study_cannot_be_changed() -> None:

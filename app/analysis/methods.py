@@ -28,8 +28,8 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
         f"A pair is one tuned model on one task: {CONDITIONS[analysis.x]}"
         + (f" ({extent.shots} demonstrations)" if extent.shots else "")
         + f" against {CONDITIONS[analysis.y]}, on the same {extent.items} test items. "
-        f"Scores are {metric}, corrected for chance as (p − c) / (1 − c) and never clipped; "
-        "scores over several draws of demonstrations are averaged.",
+        f"Scores are {metric}, corrected for chance as (p − c) / (m − c) with m the metric's best value, and never "
+        "clipped; scores over several draws of demonstrations are averaged.",
         "Levels: pooled takes all pairs as they are; within task removes the mean of each task; doubly centred also "
         "removes the mean of each tuned model and is the primary one; model and task correlate means. "
         "Rank coefficients are taken on the centred scores, rounded to twelve decimals so that ties stay ties.",
@@ -77,8 +77,8 @@ def _intervals(analysis: Analysis) -> str:
     )
 
 
-def cautions(analysis: Analysis, extent: Extent) -> list[str]:
-    """What holds for every study, for small ones, and for the ladder."""
+def cautions(analysis: Analysis, extent: Extent, cut: tuple[int, int] = (0, 0)) -> list[str]:
+    """What holds for every study, for small ones, and for the ladder; `cut`: prompts that were cut, and all."""
     lines = [
         "A correlation between two sides of the same model does not say what causes both.",
         f"Scores rest on {extent.items} items a task: their noise weakens every correlation shown here, and none is "
@@ -97,6 +97,11 @@ def cautions(analysis: Analysis, extent: Extent) -> list[str]:
             "The intervals treat base models as independent. Base models of one family share architecture and "
             "recipe, so the true uncertainty about other families is larger."
         )
+    if cut[0]:
+        lines.append(
+            f"{cut[0]:,} of {cut[1]:,} prompts were longer than the model's context and lost their beginning: "
+            f"demonstrations, or an instruction. The column cut_prompts of the scores tells where."
+        )
     if extent.missing:
         lines.append("Pairs are missing. If they failed for a reason linked to their scores, the estimates are biased.")
     return lines + (list(_LADDER) if extent.ladder else [])
@@ -106,8 +111,8 @@ _LADDER = (
     "The base models are tiny and were pretrained by this study on a made world. What they learn from demonstrations "
     "is which task is meant, not a new mapping: scores jump from zero to one demonstration and then stay, and "
     "arbitrary label maps are not learnt. Few-shot learning of large models may be another thing.",
-    "Models of this size do not write usable worked examples of their own, so the recipe that tunes on self-written "
-    "examples is not part of this study.",
+    "Models of this size write poor worked examples of their own: scores of SampleGen models and of their pipelines "
+    "show that the protocol works, not what it does for large models.",
     "Tuning all weights can harm held-out tasks in the smallest models.",
     "Hyper-parameters belong chosen on development tasks; chosen on the tasks evaluated here, they would flatter.",
     "Runs that differ only by recipe share a base model, and checkpoints of one pretraining run are not independent: "

@@ -20,6 +20,10 @@ Key = tuple[str, str | None, str]
 """Base, run (None: a condition of the base itself), task."""
 
 
+DIRECT = ("tuned-direct", "samplegen-direct")
+"""A tuned model without demonstrations, prompted in the format that it was tuned on."""
+
+
 class Missing(NamedTuple):
     """A pair that could not be made, and why."""
 
@@ -42,6 +46,7 @@ class _Side(NamedTuple):
     value: float
     stderr: float
     chance: float
+    high: float
     n: int
     seeds: int
     first: Mapping[str, object]
@@ -55,7 +60,7 @@ def pairs(scores: pa.Table, analysis: Analysis) -> Pairs:
 
     Raises StoreError for a table of two studies, for two rows of one score and for a metric that no row has.
     """
-    rows = _of_metric(tables.checked("scores", scores), analysis.metric)
+    rows = _of_metric(_of_wording(tables.checked("scores", scores), analysis.wording), analysis.metric)
     shots = _shots(rows, analysis)
     sides = {
         name: _side(rows, condition, shots)
@@ -71,13 +76,19 @@ def pairs(scores: pa.Table, analysis: Analysis) -> Pairs:
         if x is None or y is None or reason:
             missing.append(Missing(*key, reason))
         else:
-            made.append(_row(x, y, found.get("z"), analysis, shots))
+            made.append(_row(x, y, found.get("z"), analysis))
     return Pairs(tables.build("pairs", made), missing)
 
 
-def chance_corrected(value: float, chance: float) -> float:
-    """(value - chance) / (1 - chance), both fractions: 0 at chance, 1 when all is right, negative below chance."""
-    return (value - chance) / (1 - chance)
+def chance_corrected(value: float, chance: float, high: float = 1.0) -> float:
+    """(value - chance) / (high - chance): 0 at chance, 1 at the metric's best (`high`), negative below chance."""
+    return (value - chance) / (high - chance)
+
+
+def _of_wording(scores: pa.Table, wording: str | None) -> pa.Table:
+    """The rows of one wording; None: the first that the table has."""
+    first = wording or (scores["wording"][0].as_py() if scores.num_rows else "")
+    return scores.filter(pc.field("wording") == first)
 
 
 def _of_metric(scores: pa.Table, metric: str) -> list[dict[str, object]]:
@@ -112,8 +123,9 @@ def _shots(rows: Iterable[Mapping[str, object]], analysis: Analysis) -> int:
 
 def _side(rows: Iterable[Mapping[str, object]], condition: str, shots: int) -> dict[Key, _Side]:
     groups: dict[Key, list[Mapping[str, object]]] = {}
+    wanted = DIRECT if condition == "direct" else (condition,)
     for row in rows:
-        if row["condition"] != condition or (condition.endswith("few-shot") and row["shots"] != shots):
+        if row["condition"] not in wanted or (condition.endswith("few-shot") and row["shots"] != shots):
             continue
         run = None if row["run"] is None else str(row["run"])
         groups.setdefault((str(row["base"]), run, str(row["task"])), []).append(row)
@@ -125,7 +137,7 @@ def _mean(group: list[Mapping[str, object]]) -> _Side:
         return math.fsum(_float(row[name]) for row in group) / len(group)
 
     smallest = min(_int(row["n"]) for row in group)
-    return _Side(mean("value"), mean("stderr"), mean("chance"), smallest, len(group), group[0])
+    return _Side(mean("value"), mean("stderr"), mean("chance"), mean("high"), smallest, len(group), group[0])
 
 
 def _grid(rows: Iterable[Mapping[str, object]], sides: Mapping[str, Mapping[Key, _Side]]) -> list[Key]:
@@ -144,7 +156,7 @@ def _condition(name: str, analysis: Analysis) -> str:
 
 def _key(key: Key, condition: str) -> Key:
     base, run, task = key
-    return (base, None if condition.startswith("base-") else run, task)
+    return (base, None if condition.startswith(("base-", "gold-")) else run, task)
 
 
 def _unpaired(x: _Side | None, y: _Side | None, sides: Mapping[str, Mapping[Key, _Side]]) -> str:
@@ -162,25 +174,28 @@ def _unpaired(x: _Side | None, y: _Side | None, sides: Mapping[str, Mapping[Key,
         return f"x was scored on {x.n} items, y on {y.n}"
     if abs(x.chance - y.chance) > 1e-9:
         return f"x has chance level {x.chance:.3f}, y {y.chance:.3f}"
-    return "" if x.chance < 1 else "chance is 1: every answer is right"
+    if not math.isfinite(x.high):
+        return f"{x.first['metric']} has no best value, so it cannot be corrected for chance"
+    return "" if x.chance < x.high else "chance is the best value: every answer is right"
 
 
-def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis, shots: int) -> dict[str, object]:
+def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis) -> dict[str, object]:
     if z is not None and (z.n != x.n or not math.isfinite(z.value)):
         z = None
-    names = ("study", "base", "family", "params", "run", "recipe", "seed", "task", "cluster", "role")
+    names = ("study", "base", "family", "params", "run", "recipe", "format", "seed", "task", "cluster", "role")
     tuned = x if y.first["run"] is None else y
     taken: dict[str, object] = {name: tuned.first[name] for name in (*names, "pretrained_on", "tuned_on", "metric")}
     for name, side in (("x", x), ("y", y), ("z", z)):
-        taken[name] = None if side is None else chance_corrected(side.value, side.chance)
+        taken[name] = None if side is None else chance_corrected(side.value, side.chance, side.high)
         taken[f"{name}_raw"] = None if side is None else side.value
         taken[f"{name}_stderr"] = None if side is None else side.stderr
     return taken | {
         "chance": x.chance,
         "n": x.n,
         "x_condition": analysis.x,
-        "y_condition": analysis.y,
-        "x_shots": shots if analysis.x.endswith("few-shot") else 0,
+        "y_condition": y.first["condition"],
+        "wording": x.first["wording"],
+        "x_shots": x.first["shots"],
     }
 
 

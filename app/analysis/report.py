@@ -15,7 +15,7 @@ import jinja2
 import pyarrow as pa
 from markupsafe import Markup
 
-from app.analysis import forest, limit, points, summary
+from app.analysis import audits, forest, limit, points, summary
 from app.analysis.answer import Row, answer, bounds, find, main_filter, number, rows_of
 from app.analysis.figure import picture
 from app.analysis.methods import Extent, cautions, methods
@@ -52,6 +52,10 @@ class Facts:
     """Base models were pretrained by the study itself: the ladder's cautions apply."""
     planned_pairs: int | None = None
     """Pairs that the whole study has; left out: those of the runs that have begun."""
+    contamination: pa.Table | None = None
+    """The table "contamination"."""
+    renderings: pa.Table | None = None
+    """The table "renderings"."""
     made: str = ""
     """When, in words; empty: nothing is said."""
 
@@ -105,11 +109,16 @@ def _view(pairs: Pairs, rows: list[Row], scores: pa.Table, analysis: Analysis, f
         "tasks": summary.by_task(records, rows),
         "limits": limits,
         "overall": limit.overall(limits),
+        "conditions": summary.by_condition(scores),
+        "wordings": summary.wordings(scores),
+        "overlaps": audits.overlaps(facts.contamination),
+        "checked": audits.checked(facts.contamination),
+        "renderings": audits.renderings(facts.renderings),
         "extraction": worst_condition,
         "worst": worst_places,
         "rest": [row for row in rows if not row.filter.startswith("task=")],
         "words": methods(rows, analysis, extent),
-        "cautions": cautions(analysis, extent),
+        "cautions": cautions(analysis, extent, summary.cut_prompts(scores)),
         "labels": Markup(json.dumps(labels)),  # noqa: S704 - our own words
         "fingerprint": fingerprint(sorted(set(scores["fingerprint"].to_pylist()))),
         "data": Markup(points.as_json(pairs.table)),  # noqa: S704 - escaped there for a script element

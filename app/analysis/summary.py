@@ -3,14 +3,15 @@
 Means are of chance-corrected scores.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 
 from app.analysis.answer import Row, find
-from app.analysis.pairs import Missing
+from app.analysis.pairs import Missing, chance_corrected
 
 Record = Mapping[str, object]
 
@@ -39,6 +40,18 @@ class TaskLine(NamedTuple):
     zero_shot: float | None
     tuned: float | None
     r: float | None
+
+
+class ConditionLine(NamedTuple):
+    """One condition of one recipe (or of the base models); `means` has one cell for each wording of the study."""
+
+    condition: str
+    shots: int
+    recipe: str
+    models: int
+    means: tuple[float | None, ...]
+    unread: tuple[int, int]
+    """SampleGen texts that came to no answer, and all of them."""
 
 
 class Extraction(NamedTuple):
@@ -82,10 +95,48 @@ def by_task(pairs: Sequence[Record], correlations: Sequence[Row]) -> list[TaskLi
     return found
 
 
+def wordings(scores: pa.Table) -> tuple[str, ...]:
+    """The wordings of a table, in its order."""
+    return tuple(dict.fromkeys(scores["wording"].to_pylist()))
+
+
+def by_condition(scores: pa.Table) -> list[ConditionLine]:
+    """Mean chance-corrected primary score over models and tasks, by condition and recipe, against wording."""
+    known = wordings(scores)
+    order = {name: place for place, name in enumerate(dict.fromkeys(scores["condition"].to_pylist()))}
+    rows = [row for row in scores.to_pylist() if row["primary"] and math.isfinite(row["high"])]
+    found: list[ConditionLine] = []
+    for (condition, shots, recipe), group in _groups(
+        [row | {"recipe": row["recipe"] or ""} for row in rows], ("condition", "shots", "recipe")
+    ):
+        means = tuple(
+            _mean_of(
+                chance_corrected(row["value"], row["chance"], row["high"])
+                for row in cast(list[dict[str, Any]], group)
+                if row["wording"] == wording
+            )
+            for wording in known
+        )
+        counted = [row for row in group if row["format_failures"] is not None]
+        unread = (
+            sum(cast(int, row["format_failures"]) for row in counted),
+            sum(cast(int, row["n"]) for row in counted),
+        )
+        models = len({(row["base"], row["run"]) for row in group})
+        found.append(ConditionLine(str(condition), cast(int, shots), str(recipe), models, means, unread))
+    return sorted(found, key=lambda line: (order[line.condition], line.recipe, line.shots))
+
+
+def cut_prompts(scores: pa.Table) -> tuple[int, int]:
+    """Prompts that were too long for a model's context and lost their beginning, and all of them."""
+    rows = [row for row in scores.to_pylist() if row["primary"]]
+    return sum(row["cut_prompts"] for row in rows), sum(row["n"] for row in rows)
+
+
 def extraction(scores: pa.Table) -> tuple[list[Extraction], list[Extraction]]:
     """Failures by condition, and the eight worst places: base or run, condition, task."""
     seen: dict[tuple[str, str, str], tuple[int, int]] = {}
-    keys = ("base", "run", "condition", "shots", "shot_seed", "task")
+    keys = ("base", "run", "condition", "wording", "shots", "shot_seed", "task")
     once: set[tuple[object, ...]] = set()
     for row in scores.to_pylist():
         key = tuple(row[name] for name in keys)
@@ -119,5 +170,9 @@ def _groups(rows: Iterable[Record], keys: Sequence[str]) -> list[tuple[tuple[obj
 
 
 def _mean(rows: Iterable[Record], name: str) -> float | None:
-    given = [cast(float, row[name]) for row in rows if row[name] is not None]
+    return _mean_of(cast(float, row[name]) for row in rows if row[name] is not None)
+
+
+def _mean_of(values: Iterable[float]) -> float | None:
+    given = list(values)
     return sum(given) / len(given) if given else None

@@ -9,6 +9,8 @@ from rich.text import Text
 from app.cli.console import out
 from app.cli.study import Mirror
 
+_WIDE = 140  # characters of a terminal that has room for licences
+
 tasks = typer.Typer(help="The tasks.", no_args_is_help=True)
 models = typer.Typer(help="The base models.", no_args_is_help=True)
 
@@ -19,50 +21,72 @@ def list_tasks(
 ) -> None:
     """All tasks by cluster."""
     from app.tasks import catalog
-    from app.tasks.task import Hub
+    from app.tasks.task import Generated, Manual
 
-    table = Table("cluster", _whole("task"), "role", "metric", _whole("source"), "licence", box=None)
+    wide = out.width >= _WIDE
+    table = Table(_whole("task"), "role, metrics, source and test split", *(["licence"] if wide else []), box=None)
     wanted = catalog.select([f"cluster:{cluster}"]) if cluster else catalog.TASKS
-    for task in sorted(wanted, key=lambda task: task.cluster):
-        source = f"{task.source.id} {task.source.config}" if isinstance(task.source, Hub) else "generated"
-        table.add_row(task.cluster, task.name, task.role, task.metric, source, task.licence)
+    kinds = dict.fromkeys((task.cluster, isinstance(task.source, Generated)) for task in wanted)
+    for name, generated in kinds:
+        table.add_row(Text(f"{name}{' (generated)' if generated else ''}", style="bold"))
+        for task in wanted:
+            if task.cluster == name and isinstance(task.source, Generated) == generated:
+                metrics = ", ".join((task.metric, *task.also))
+                about = Text(f"{task.role} · {metrics} · {_source(task.source)}")
+                table.add_row(f"  {task.name}", about, *([task.licence] if wide else []))
     out.print(table)
+    by_hand = sum(isinstance(task.source, Manual) for task in wanted)
+    real = sum(not isinstance(task.source, Generated) for task in wanted)
+    out.print(
+        f"{len(wanted)} tasks, {real} on real data, of which {by_hand} are fetched by hand; "
+        f"`fewtune tasks show NAME` tells licence, citation and prompts"
+    )
 
 
 @tasks.command("show")
 def show_task(
     name: Annotated[str, typer.Argument(help="Name of the task.", show_default=False)],
     mirror: Mirror = None,
-    shots: Annotated[int, typer.Option(min=0, help="Demonstrations of the few-shot prompt.")] = 4,
+    condition: Annotated[
+        str | None, typer.Option(help="Only this condition; left out: the usual three.", show_default=False)
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="Prompt format: also shows what is tuned on.")] = "regular",
+    wording: Annotated[str, typer.Option(help="Wording of the item.")] = "standard",
+    shots: Annotated[int, typer.Option(min=0, help="Demonstrations, or worked examples.")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of their draw.")] = 0,
     item: Annotated[int, typer.Option(min=0, help="Which test item.")] = 0,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or hub id that counts tokens; left out: the ladder's words.")
+    ] = None,
 ) -> None:
-    """A task's facts, and the exact prompts of one item."""
-    from app.errors import TaskError
-    from app.tasks import catalog, loading, prompts
+    """A task's facts, and the exact prompts of one item with their token counts."""
+    from app.cli import shown
+    from app.tasks import catalog
+    from app.tasks.task import Manual
 
     task = catalog.by_name(name)
-    data = loading.load(task, mirror)
-    if item >= len(data.test):
-        raise TaskError(f"{name} has {len(data.test)} test items, so there is no item {item}")
-    example = data.test[item]
+    if isinstance(task.source, Manual):
+        out.print(Text(f"{task.name} is fetched by hand: {task.source.how}"))
+    view = shown.view(task, mirror, shown.Asked(condition, form, wording, shots, seed, item), shown.counter(tokenizer))
     facts = Table(show_header=False, box=None)
-    for label, value in (
-        ("task", task.name), ("cluster", task.cluster), ("role", task.role), ("metric", task.metric),
-        ("licence", task.licence), ("citation", task.citation), ("data", data.fingerprint),
-        ("examples", f"{len(data.train)} train, {len(data.test)} test"), ("item", example.id),
-        ("options", " | ".join(example.options) or "free answer"), ("target", example.target),
-    ):  # fmt: skip
+    for label, value in view.facts:
         facts.add_row(label, Text(value))
     out.print(facts)
-    shown = prompts.demonstrations(task, data, shots, seed) if shots else ()
-    for title, prompt in (
-        ("base zero-shot", prompts.few_shot(task, (), example)),
-        (f"base few-shot, {shots} demonstrations", prompts.few_shot(task, shown, example)),
-        ("tuned direct", prompts.instruct(task, example)),
-    ):
-        out.rule(title, align="left")
+    for title, prompt, count in view.prompts:
+        out.rule(f"{title} · {count} tokens", align="left")
         out.print(Text(prompt))
+
+
+def _source(source: object) -> str:
+    """Where a task's data comes from, and its test split."""
+    from app.tasks.task import Hub, Manual
+
+    if isinstance(source, Hub):
+        config = "" if source.config == "default" else f" {source.config}"
+        return f"{source.id}{config}, {source.test}" + (" cut in two" if source.test == source.train else "")
+    if isinstance(source, Manual):
+        return f"by hand: {source.test or source.file}" + ("" if source.test else ", cut in two")
+    return "generated"
 
 
 def _whole(header: str) -> Column:

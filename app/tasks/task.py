@@ -12,7 +12,30 @@ from typing import Literal, NamedTuple
 
 Role = Literal["tune", "develop", "evaluate"]
 """The disjoint set a task belongs to: tuned on, held out to choose hyper-parameters, or held out to evaluate."""
-MetricName = Literal["accuracy", "exact_match"]
+MetricName = Literal[
+    "accuracy",
+    "f1",
+    "macro_f1",
+    "matthews",
+    "pearson",
+    "spearman",
+    "multirc_f1a",
+    "multirc_em",
+    "exact_match",
+    "bertscore_accuracy",
+    "squad_em",
+    "squad_f1",
+    "trivia_em",
+    "trivia_f1",
+    "rouge1",
+    "rouge2",
+    "rougeLsum",
+    "bleu",
+    "chrf",
+    "word_edit_distance",
+    "word_edit_similarity",
+]
+"""The metrics of `app.tasks.metrics`."""
 Split = Literal["train", "test"]
 
 Row = Mapping[str, object]
@@ -32,16 +55,34 @@ class Example:
     """The answers to choose among, in the order shown; empty for a free answer."""
     target: str
     """The right answer as text; one of `options` where there are options."""
+    references: tuple[str, ...] = ()
+    """Other right answers, as right as `target`: aliases, further summaries or translations."""
+    group: str = ""
+    """Items that are judged together (the answers to one question of MultiRC) share it; empty: judged alone."""
+
+
+TARGET = "{target}"
 
 
 @dataclass(frozen=True)
 class Template:
-    """One wording of a task, in `str.format` fields of `Example.fields`, plus `{options}` for the list of options."""
+    """One wording of a task, in `str.format` fields of `Example.fields`, plus `{options}` for the list of options.
+
+    An inverted one asks for something else than the target, for example for the question to an answer; it may name
+    `{target}`, serves tuning alone and shows no options.
+    """
 
     instruction: str
     """What to do, in the imperative; shown to a tuned model, never inside a few-shot prompt."""
     input: str
     """The item itself; the same text inside a few-shot prompt and below an instruction."""
+    answer: str = TARGET
+    """What is answered, in the same fields."""
+
+    @property
+    def inverted(self) -> bool:
+        """Whether it asks for something else than the target."""
+        return self.answer != TARGET
 
 
 @dataclass(frozen=True)
@@ -53,8 +94,20 @@ class Hub:
     train: str = "train"
     """The split that demonstrations and mixtures draw from."""
     test: str = "validation"
-    """The labelled split that is evaluated."""
+    """The labelled split that is evaluated; where it is `train` too, the split is cut in two by content."""
     revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Manual:
+    """Data that no hub may pass on: a file that the user fetches and puts below the data mirror."""
+
+    file: str
+    """Path below the data mirror; .csv, .tsv, .json (a list of objects), .jsonl or .jsonl.gz."""
+    how: str
+    """One sentence: where it comes from, and what to ask for there."""
+    test: str = ""
+    """The file of the test split; empty: `file` holds all, and is cut in two by content."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +127,7 @@ class Task:
     cluster: str
     """FLAN's term: tasks of one kind, held out together."""
     role: Role
-    source: Hub | Generated
+    source: Hub | Manual | Generated
     templates: tuple[Template, ...]
     """The first is the evaluation's; tuning mixes all of them."""
     metric: MetricName
@@ -85,6 +138,16 @@ class Task:
     citation: str = ""
     requires: tuple[str, ...] = field(default=())
     """Facts of the embedded world it rests on; `pretraining.without` a task also hides the tasks that share them."""
+    also: tuple[MetricName, ...] = ()
+    """Metrics reported beside the primary one."""
+    positive: str = ""
+    """The answer that F1 counts as found; only for tasks with that metric."""
+    kin: tuple[str, ...] = ()
+    """Other clusters whose tasks it resembles so much that it is held out with them."""
+    tokens: int = 30
+    """About how many tokens an item has in English-trained vocabularies, for cost estimates alone."""
+    answer_tokens: int = 3
+    """About how many tokens an answer has, for cost estimates alone."""
 
 
 class Parsed(NamedTuple):
@@ -93,6 +156,8 @@ class Parsed(NamedTuple):
     fields: Mapping[str, str]
     options: tuple[str, ...]
     target: str
+    references: tuple[str, ...] = ()
+    group: str = ""
 
 
 class TaskData(NamedTuple):

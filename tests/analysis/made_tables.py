@@ -61,11 +61,13 @@ def _row(
     base: str, family: str, params: int, condition: str, task: int, world: World, **other: object
 ) -> dict[str, object]:
     return {
-        "study": "made", "base": base, "family": family, "params": params, "run": None, "recipe": None, "seed": None,
-        "condition": condition, "shots": 4 if condition == "base-few-shot" else 0, "shot_seed": 0,
+        "study": "made", "base": base, "family": family, "params": params, "run": None, "recipe": None, "format": None,
+        "seed": None, "condition": condition, "wording": "standard",
+        "shots": 4 if condition == "base-few-shot" else 0, "shot_seed": 0,
         "task": f"task-{task:02d}", "cluster": f"cluster-{task % 5}",
         "role": "tune" if task < world.tasks // 2 else "evaluate", "pretrained_on": True, "tuned_on": None,
-        "metric": "accuracy", "primary": True, "fingerprint": "0" * 16,
+        "metric": "accuracy", "primary": True, "low": 0.0, "high": 1.0, "format_failures": None, "cut_prompts": 0,
+        "fingerprint": "0" * 16,
     } | other  # fmt: skip
 
 
@@ -108,7 +110,8 @@ def scores(world: World = World()) -> pa.Table:  # noqa: B008 - frozen
                 recipe = ("full", "lora", "lora-16")[r]
                 row = _row(
                     base, family, params, "tuned-direct", task, world,
-                    run=f"{base}.{recipe}.s0", recipe=recipe, seed=0, tuned_on=task < world.tasks // 2,
+                    run=f"{base}.{recipe}.s0", recipe=recipe, format="regular", seed=0,
+                    tuned_on=task < world.tasks // 2,
                 )  # fmt: skip
                 add(y[b, r, task], task, lacks, row)
     return tables.build("scores", rows)

@@ -121,3 +121,84 @@ def test_two_conditions_of_the_base_itself_make_pairs_without_a_run() -> None:
     found = pairs(scores(SMALL), Analysis(x="base-zero-shot", y="base-few-shot", baseline=None))
     assert found.table.num_rows == 2 * 2 * 4
     assert found.table["run"].null_count == 16
+
+
+Row = dict[str, object]
+
+
+def reworded(row: Row) -> list[Row]:
+    """The row as it is, and in another wording with another value."""
+    return [row, row | {"wording": "closed", "value": 0.75}]
+
+
+def test_pairs_are_of_one_wording_the_first_unless_another_is_asked_for() -> None:
+    table = changed(scores(SMALL), reworded)
+    first = pairs(table, Analysis())
+    assert first.missing == []
+    assert first.table.equals(pairs(scores(SMALL), Analysis()).table)
+    assert set(first.table["wording"].to_pylist()) == {"standard"}
+    closed = pairs(table, Analysis(wording="closed")).table
+    assert set(closed["wording"].to_pylist()) == {"closed"}
+    assert {*closed["x_raw"].to_pylist(), *closed["y_raw"].to_pylist()} == {0.75}
+    assert closed.num_rows == first.table.num_rows
+
+
+def written(row: Row) -> list[Row]:
+    """The recipe lora writes worked examples; what it writes is also passed on to its base model."""
+    if row["recipe"] != "lora":
+        return [row]
+    own = row | {"format": "samplegen", "condition": "samplegen-direct", "shots": 2}
+    return [own, own | {"condition": "samplegen-pipeline", "value": 0.875}]
+
+
+def test_each_recipe_is_paired_in_the_format_that_it_was_tuned_on() -> None:
+    table = changed(scores(SMALL), written)
+    found = pairs(table, Analysis(y="direct"))
+    assert found.missing == []
+    assert {(row["recipe"], row["y_condition"], row["format"]) for row in found.table.to_pylist()} == {
+        ("full", "tuned-direct", "regular"),
+        ("lora", "samplegen-direct", "samplegen"),
+    }
+    before = {(row["run"], row["task"]): row["y"] for row in pairs(scores(SMALL), Analysis()).table.to_pylist()}
+    assert {(row["run"], row["task"]): row["y"] for row in found.table.to_pylist()} == before
+
+
+def test_a_pipeline_is_paired_by_the_run_that_wrote_for_it() -> None:
+    table = changed(scores(SMALL), written)
+    found = pairs(table, Analysis(y="samplegen-pipeline"))
+    assert set(found.table["recipe"].to_pylist()) == {"lora"}
+    assert set(found.table["y_raw"].to_pylist()) == {0.875}
+    both = pairs(table, Analysis(x="samplegen-pipeline", y="samplegen-direct", baseline=None))
+    assert set(both.table["x_raw"].to_pylist()) == {0.875}
+    assert both.table.num_rows == found.table.num_rows == 2 * 2 * 4
+    assert both.missing == []
+
+
+def test_worked_examples_of_a_gold_pipeline_count_as_demonstrations() -> None:
+    def gold(row: Row) -> list[Row]:
+        return [row | {"condition": "gold-pipeline", "shots": 2}] if row["condition"] == "base-few-shot" else [row]
+
+    found = pairs(changed(scores(SMALL), gold), Analysis(x="gold-pipeline"))
+    assert found.missing == []
+    assert set(found.table["x_shots"].to_pylist()) == {2}
+
+
+def test_scores_are_corrected_towards_the_best_value_of_the_metric() -> None:
+    assert chance_corrected(0.5, 0.0, 2.0) == 0.25
+    table = changed(scores(SMALL), lambda row: [row | {"high": 2.0}])
+    for row in pairs(table, Analysis()).table.to_pylist():
+        assert math.isclose(row["x"], (row["x_raw"] - row["chance"]) / (2 - row["chance"]), abs_tol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"high": math.inf, "metric": "word_edit_distance"}, "word_edit_distance has no best value"),
+        ({"chance": 1.0, "value": 1.0}, "chance is the best value: every answer is right"),
+    ],
+)
+def test_scores_that_cannot_be_corrected_for_chance_are_no_pair(change: Row, reason: str) -> None:
+    table = changed(scores(SMALL), lambda row: [row | change] if row["primary"] else [])
+    found = pairs(table, Analysis())
+    assert found.table.num_rows == 0
+    assert all(m.reason.startswith(reason) for m in found.missing)

@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import get_args
 
 import pyarrow as pa
 import pytest
@@ -9,6 +10,7 @@ from made_tables import World, scores
 from rich.console import Console
 
 from app import tables
+from app.analysis import audits
 from app.analysis.answer import answer, find, main_filter, rows_of
 from app.analysis.correlation import correlations
 from app.analysis.limit import limit_test, overall
@@ -16,8 +18,8 @@ from app.analysis.pairs import Pairs, pairs
 from app.analysis.report import Facts, render
 from app.analysis.summary import extraction
 from app.analysis.terminal import correlation_lines
-from app.analysis.vocabulary import LEVEL_NAMES
-from app.study import Analysis
+from app.analysis.vocabulary import CONDITIONS, LEVEL_NAMES, SHORT
+from app.study import Analysis, ConditionName
 
 ANALYSIS = Analysis()
 FACTS = Facts("made", description="Made & <b>seeded</b>.", command="fewtune run made.yaml", versions={"scipy": "1"})
@@ -103,9 +105,14 @@ def test_a_study_without_any_pair_still_gets_a_report() -> None:
 def test_a_study_without_a_baseline_has_no_rival_anywhere() -> None:
     analysis = Analysis(baseline=None)
     made = render(*all_of(World(bases=1, recipes=1, tasks=12), analysis), analysis, FACTS)
-    for name in ("index.html", "report.md"):
-        # The tables of scores and extraction name conditions as they are in the study.
-        assert "base, zero-shot" not in made[name].decode()
+    for name, section in (
+        ("index.html", r'<section id="conditions">.*?</section>'),
+        ("report.md", r"## Conditions and wordings.*?(?=\n## )"),
+    ):
+        # The tables of conditions and extraction name conditions as they are in the study.
+        text, found = re.subn(section, "", made[name].decode(), flags=re.DOTALL)
+        assert found == 1
+        assert "base, zero-shot" not in text
 
 
 def test_the_limit_test_sets_bases_against_their_own_family_and_size(removed: tuple[Pairs, pa.Table, pa.Table]) -> None:
@@ -162,3 +169,127 @@ def test_the_terminal_shows_every_level_with_its_interval(removed: tuple[Pairs, 
     for name in LEVEL_NAMES.values():
         (line,) = (line for line in lines if line.strip().startswith(name))
         assert "[" in line
+
+
+Rows = list[dict[str, object]]
+
+
+def formatted() -> pa.Table:
+    """Scores in two wordings; the recipe lora writes worked examples, and what it writes is passed on."""
+    rows: Rows = []
+    for row in scores(World(families=2, bases=2, recipes=2, tasks=12)).to_pylist():
+        if row["recipe"] == "lora":
+            row |= {"format": "samplegen", "condition": "samplegen-direct", "shots": 2, "format_failures": 7}
+            rows.append(row | {"condition": "samplegen-pipeline", "value": row["chance"], "format_failures": None})
+        rows.append(row)
+    closed = [row | {"wording": "closed", "value": 0.5 + row["chance"] / 2} for row in rows]  # type: ignore[operator]
+    return tables.build("scores", rows + closed)
+
+
+OVERLAP: dict[str, object] = {
+    "study": "made", "recipe": "full", "tuned_task": "task-01", "tested_task": "task-07", "test_items": 100,
+    "by_text": 3, "by_13_gram": 5, "train_examples": 11, "left_out": False, "examples": ["train-1 ~ test-2"],
+}  # fmt: skip
+CONTAMINATION = [
+    OVERLAP,
+    OVERLAP | {"recipe": "lora", "left_out": True},
+    OVERLAP | {"tuned_task": "", "tested_task": "task-08", "by_text": 0, "by_13_gram": 0, "train_examples": 0},
+]
+RENDERING: dict[str, object] = {
+    "study": "made", "base": "llama-32x2", "recipe": "full", "task": "task-01", "item": "i",
+    "x_condition": "base-few-shot", "y_condition": "tuned-direct", "same_answer_tokens": True, "x_bos": 1, "y_bos": 1,
+    "only_x": "Question", "only_y": "<user> Input",
+}  # fmt: skip
+RENDERINGS = [
+    RENDERING,
+    RENDERING | {"task": "task-02", "only_y": "<user>", "y_bos": 2},
+    RENDERING | {"recipe": "lora", "y_condition": "samplegen-direct", "same_answer_tokens": False, "only_x": ""},
+]
+
+
+@pytest.fixture(scope="module")
+def formats() -> dict[str, str]:
+    """The page and its twin of a study with all that may be added."""
+    made, analysis = formatted(), Analysis(y="direct")
+    found = pairs(made, analysis)
+    facts = Facts(
+        "made",
+        contamination=tables.build("contamination", CONTAMINATION),
+        renderings=tables.build("renderings", RENDERINGS),
+    )
+    files = render(found, correlations(found.table, analysis, "made"), made, analysis, facts)
+    return {name: files[name].decode() for name in ("index.html", "report.md")}
+
+
+def section(text: str, title: str) -> list[str]:
+    """The table rows of a section of the Markdown twin."""
+    (found,) = re.findall(rf"## {title}\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
+    return [line for line in found.splitlines() if line.startswith("| ")]
+
+
+def test_conditions_are_set_against_wordings(formats: dict[str, str]) -> None:
+    header, *lines = section(formats["report.md"], "Conditions and wordings")
+    assert header == "| condition | demonstrations | recipe | models | standard | closed | texts without an answer |"
+    rows = {tuple(line.split(" | ")[0:3]): line.strip("| ").split(" | ") for line in lines}
+    assert [name for name, *_ in rows] == [
+        "| base, zero-shot",
+        "| base, few-shot",
+        "| tuned, zero-shot",
+        "| base, SampleGen pipeline",
+        "| tuned, SampleGen",
+    ]
+    writes = rows["| tuned, SampleGen", "2", "lora"]
+    assert writes[3] == "4"  # models; counted are their texts on 12 tasks in 2 wordings, once though scored twice
+    assert writes[-1] == f"{7 * 4 * 12 * 2} of {100 * 4 * 12 * 2:,}"
+    assert rows["| base, SampleGen pipeline", "2", "lora"][4:] == ["0.00", "0.50", "–"]
+    assert {row[5] for row in rows.values()} == {"0.50"}
+    page = formats["index.html"]
+    assert '<section id="conditions">' in page
+    assert "base, SampleGen pipeline" in page
+
+
+def test_overlaps_are_listed_and_those_left_out_are_said_to_be(formats: dict[str, str]) -> None:
+    text = formats["report.md"]
+    assert "searched for 200 test items of 2 tasks" in text
+    assert "In one mixture up to 5 of them remain." in text
+    assert section(text, "Test items in mixtures")[1:] == [
+        "| full | task-01 | task-07 | 100 | 3 | 5 | 11 | no |",
+        "| lora | task-01 | task-07 | 100 | 3 | 5 | 11 | yes |",
+    ]
+    assert "task-07" in formats["index.html"]
+
+
+def test_clean_mixtures_are_called_clean() -> None:
+    clean = tables.build("contamination", CONTAMINATION[1:])
+    assert audits.checked(clean) == audits.Checked(2, 2, 200, 0)
+    assert len(audits.overlaps(clean)) == 1
+    assert audits.checked(clean.slice(0, 0)) is None
+    assert (audits.checked(None), audits.overlaps(None), audits.renderings(None)) == (None, [], [])
+
+
+def test_what_the_two_prompts_of_a_pair_do_not_share_is_told_by_recipe(formats: dict[str, str]) -> None:
+    assert section(formats["report.md"], "What differs between the two prompts of a pair")[1:] == [
+        "| full | tuned, zero-shot | 2 | 2 | 1 | Question | <user> Input |",
+        "| lora | tuned, SampleGen | 1 | 0 | 0 | none | <user> Input |",
+    ]
+    assert "&lt;user&gt; Input" in formats["index.html"]
+    assert "<user>" not in formats["index.html"]
+
+
+def test_without_the_checks_the_report_has_no_such_sections(removed: tuple[Pairs, pa.Table, pa.Table]) -> None:
+    made = render(*removed, ANALYSIS, FACTS)
+    for name in ("index.html", "report.md"):
+        text = made[name].decode()
+        assert "Test items in mixtures" not in text
+        assert "What differs between the two prompts" not in text
+
+
+def test_the_answer_of_recipes_in_their_own_formats_says_so(formats: dict[str, str]) -> None:
+    assert "scores of the tuned models, each prompted in the format that it was tuned on" in formats["report.md"]
+    assert "tuned, own format" in formats["index.html"]
+
+
+@pytest.mark.parametrize("y", [*get_args(ConditionName), "direct"])
+def test_every_condition_has_a_name_in_the_report(y: str) -> None:
+    assert SHORT[y].count(", ") == 1  # the page shows what follows it
+    assert CONDITIONS[y]

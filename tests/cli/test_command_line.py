@@ -113,7 +113,9 @@ def test_more_demonstrations_than_there_are_examples_are_found_by_the_check(
 def test_tasks_are_listed_with_role_and_source(fewtune: Callable[..., Answer]) -> None:
     answer = fewtune("tasks", "list")
     assert answer.returncode == 0
-    assert re.search(r"lexical\s+antonym\s+evaluate\s+exact_match\s+generated", answer.stdout)
+    assert re.search(
+        r"^ lexical \(generated\) *\n +antonym +evaluate · exact_match · generated", answer.stdout, re.MULTILINE
+    )
     only = fewtune("tasks", "list", "--cluster", "lexical").stdout
     assert "antonym" in only
     assert "capital" not in only
@@ -124,6 +126,32 @@ def test_a_task_is_shown_with_its_exact_prompts(fewtune: Callable[..., Answer]) 
     assert answer.returncode == 0
     assert answer.stdout.count("Question: ") == 1 + 3
     assert "Instruction: " in answer.stdout
+
+
+def test_a_format_is_shown_in_the_condition_wording_and_tokens_asked_for(
+    fewtune: Callable[..., Answer], base_folder: Path
+) -> None:
+    answer = fewtune(
+        "tasks", "show", "nli", "--format", "samplegen", "--wording", "closed", "--condition", "gold-pipeline",
+        "--shots", "1", "--tokenizer", base_folder,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"^gold-pipeline, 1 demonstrations \(nli/.*\) · \d+ tokens ─*$", answer.stdout, re.MULTILINE)
+    assert re.search(r"^what samplegen is tuned on, a training example · \d+ tokens ─*$", answer.stdout, re.MULTILINE)
+    assert answer.stdout.count("The answer is ") == 2
+    assert "\nExamples:\nQuestion: " in re.sub(r" +\n", "\n", answer.stdout)
+
+
+def test_a_sound_study_of_all_formats_is_called_sound(fewtune: Callable[..., Answer], write_study: Write) -> None:
+    text = write_study().read_text() + "  - {method: lora, name: writer, format: samplegen}\n"
+    path = write_study(
+        text
+        + "tasks: [antonym, job]\nwordings: [standard, closed]\nconditions: [base-few-shot, gold-pipeline, "
+        + "gold-pipeline-cross-task, tuned-direct, samplegen-direct, samplegen-pipeline]\n"
+    )
+    answer = fewtune("check", path)
+    assert answer.returncode == 0, answer.stderr
+    assert "is sound: 1 base models made, 2 tunings, 24 evaluations" in answer.stdout
 
 
 @pytest.mark.parametrize(

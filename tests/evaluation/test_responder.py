@@ -11,17 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from app import stages
 from app.errors import CellError
-from app.evaluation import requests, stream
+from app.evaluation import renderings, requests, stream
 from app.evaluation.responder import Responder, responses_path
 from app.models import generation, scoring
 from app.models.adapters import with_adapter
-from app.models.loading import ModelSource, causal, load
+from app.models.loading import LoadedModel, ModelSource, causal, load
 from app.plan import EvaluateCell, Plan
 from app.store import Store
-from app.study import parse
+from app.study import Analysis, parse
 from app.tasks import catalog, loading, prompts
 from app.trials import Payload, Progress
 from app.tuning.trial import tune
@@ -223,3 +224,157 @@ def test_an_evaluation_that_no_node_can_hold_is_refused_instead_of_waiting_for_e
     plan = stages.plan(parse(text, tmp_path / "study.yaml"))
     with pytest.raises(CellError, match="64 CPUs"):
         stream.evaluate("small", plan.evaluations[:1], Store(tmp_path / "store"), lambda slug, failure: None)
+
+
+CHAT = "{% for turn in messages %}solution : {{ turn.content }}\nresult :\n{% endfor %}"
+FORMATS = """\
+schema_version: 1
+name: formats
+bases:
+  - {source: checkpoint, family: llama, path: base, name: tiny}
+recipes:
+  - {method: lora, name: writer, format: samplegen, mixture: [first, nli], examples: 640, batch: 8, learning_rate: 2e-2}
+  - {method: lora, name: chat, chat: true, mixture: [first], examples: 80, batch: 8}
+tasks: [antonym, nli]
+conditions: [base-few-shot, tuned-direct, samplegen-direct, samplegen-pipeline, samplegen-restated]
+pipelines: {examples: 1, max_new_tokens: 20}
+test_items: 9
+shots: 2
+answers: {max_new_tokens: 4}
+"""
+WRITER, CHATTY = "tiny.writer-s0/", "tiny.chat-s0/"
+
+
+@pytest.fixture(scope="module")
+def formats(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A store with a model that writes worked examples and one tuned in chats; what was written is answered."""
+    torch.set_num_threads(1)
+    place = tmp_path_factory.mktemp("formats")
+    shutil.copytree(base_folder, place / "base")
+    tokenizer = AutoTokenizer.from_pretrained(place / "base")
+    tokenizer.chat_template = CHAT
+    tokenizer.save_pretrained(place / "base")
+    plan = stages.plan(parse(FORMATS, place / "study.yaml"))
+    store = Store(place / "store")
+    for tuning in plan.tunings:
+        payload = Payload(tuning, store, None)
+        tune(payload, Progress(payload, save_every=1e9, tell_every=1e9))
+    for wave in ([c for c in plan.evaluations if not c.writer], [c for c in plan.evaluations if c.writer]):
+        for cell in wave:
+            requests.write(cell, loading.load(catalog.by_name(cell.task.name), None), store)
+        assert set(failures(Responder("formats", store), wave)) == {""}
+    return Made(plan, place / "store")
+
+
+def of(formats: Made, name: str) -> LoadedModel:
+    loaded = load(ModelSource("checkpoint", str(formats.root.parent / "base")))
+    return with_adapter(loaded, formats.root / "checkpoints" / name)
+
+
+def asked_and_answered(formats: Made, name: str) -> list[tuple[requests.Request, dict[str, Any]]]:
+    """Requests of a cell, each with its response."""
+    (cell,) = formats.cells(name)
+    store = Store(formats.root)
+    asked = [request for batch in requests.read(cell, store) for request in batch]
+    return list(zip(asked, outcome(store, cell)[0], strict=True))
+
+
+@pytest.mark.parametrize("task", ["nli", "antonym"])
+def test_a_writers_options_are_scored_after_its_own_words_or_else_after_the_item_restated(
+    task: str, formats: Made
+) -> None:
+    loaded = of(formats, "tiny.writer-s0")
+    found = asked_and_answered(formats, f"{WRITER}samplegen-direct-k1/{task}")
+    written = generation.generate(loaded, [request.context for request, _ in found], 20, "", 8_192)
+    unread = 0
+    for (request, row), one in zip(found, written, strict=True):
+        assert row["written"] == one.text
+        assert row["prompt_tokens"] == one.prompt_tokens
+        read = prompts.read_worked(one.text, 1, finished=one.finished)
+        assert [(w["input"], w["answer"]) for w in row["worked"]] == list(read.demonstrations)
+        assert (row["restated"], row["generated"]) == (read.question, read.answer or "")
+        unread += read.until_answer is None
+        words = read.until_answer or f"\nQuestion: {request.question}\nAnswer:"
+        options = tuple(f" {option}" for option in request.options)
+        (scores,) = scoring.score(loaded, [scoring.ScoreRequest(request.context + words, options)], 8_192)
+        assert row["logprobs"] == pytest.approx(scores.logprobs, abs=1e-4)
+    # The tasks were chosen for it: 20 tokens are enough for words, and too few for sentences.
+    assert unread == {"nli": 9, "antonym": 0}[task]
+    (cell,) = formats.cells(f"{WRITER}samplegen-direct-k1/{task}")
+    scores = outcome(Store(formats.root), cell)[1]
+    assert {row["format_failures"] for row in scores} == {unread}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("task", ["nli", "antonym"])
+@pytest.mark.parametrize("condition", ["samplegen-pipeline-k1", "samplegen-restated-k1"])
+def test_a_pipeline_is_answered_by_the_base_model_from_what_was_written(
+    condition: str, task: str, formats: Made
+) -> None:
+    found = asked_and_answered(formats, f"{WRITER}{condition}/{task}")
+    written = {r.item: row for r, row in asked_and_answered(formats, f"{WRITER}samplegen-direct-k1/{task}")}
+    base = load(ModelSource("checkpoint", str(formats.root.parent / "base")))
+    asked = [scoring.ScoreRequest(r.context, tuple(f" {o}" for o in r.options)) for r, _ in found]
+    for (request, row), one in zip(found, scoring.score(base, asked, 8_192), strict=True):
+        shown = written[request.item]
+        text = (shown["restated"] if "pipeline" in condition else None) or request.question
+        worked = [(w["input"], f"\nAnswer: {w['answer']}" if w["answer"] else "") for w in shown["worked"]]
+        before = "".join(f"Question: {said}{answer}\n\n" for said, answer in worked)
+        assert request.context == f"{before}Question: {text}\nAnswer:"
+        assert tuple(row["logprobs"]) == one.logprobs
+        assert (row["run"], row["recipe"], row["format"]) == ("tiny.writer-s0", "writer", "samplegen")
+        assert (row["written"], row["worked"], row["restated"]) == (None, [], None)
+
+
+def test_a_chat_model_is_asked_in_its_template_and_its_base_is_not(formats: Made) -> None:
+    found = asked_and_answered(formats, f"{CHATTY}tuned-direct/nli")
+    loaded = of(formats, "tiny.chat-s0")
+    contexts = [
+        f"solution : {request.context.removesuffix('Answer:').rstrip()}\nresult :\nAnswer:" for request, _ in found
+    ]
+    asked = [
+        scoring.ScoreRequest(c, tuple(f" {o}" for o in r.options)) for c, (r, _) in zip(contexts, found, strict=True)
+    ]
+    texts = generation.generate(loaded, contexts, 4, "\n", 8_192)
+    for (request, row), one, text in zip(found, scoring.score(loaded, asked, 8_192), texts, strict=True):
+        assert not request.context.startswith("solution")
+        assert tuple(row["logprobs"]) == one.logprobs
+        assert row["generated"] == text.text
+    base = load(ModelSource("checkpoint", str(formats.root.parent / "base")))
+    for request, row in asked_and_answered(formats, "tiny/base-few-shot-k2-s0/nli"):
+        options = tuple(f" {option}" for option in request.options)
+        (one,) = scoring.score(base, [scoring.ScoreRequest(request.context, options)], 8_192)
+        assert row["logprobs"] == pytest.approx(one.logprobs, abs=1e-4)
+
+
+def test_the_renderings_of_pairs_are_compared_as_they_were_sent(formats: Made) -> None:
+    found = renderings.rows(formats.plan, Store(formats.root))
+    assert {(row["recipe"], row["task"], row["y_condition"]) for row in found} == {
+        ("chat", "antonym", "tuned-direct"),
+        ("chat", "nli", "tuned-direct"),
+    }
+    for row in found:
+        assert row["same_answer_tokens"]
+        assert "solution" in str(row["only_y"]).split()
+        assert "solution" not in str(row["only_x"]).split()
+    direct = formats.plan._replace(study=formats.plan.study.model_copy(update={"analysis": Analysis(y="direct")}))
+    both = renderings.rows(direct, Store(formats.root))
+    assert {(row["recipe"], row["y_condition"]) for row in both} == {
+        ("chat", "tuned-direct"),
+        ("writer", "samplegen-direct"),
+    }
+    assert all(row["same_answer_tokens"] for row in both)
+
+
+def test_pairs_that_were_not_answered_are_not_compared(formats: Made, tmp_path: Path) -> None:
+    assert renderings.rows(formats.plan, Store(tmp_path / "empty")) == []
+
+
+def test_a_text_without_room_in_the_context_is_refused_with_a_remedy(formats: Made, tmp_path: Path) -> None:
+    store = Store(shutil.copytree(formats.root, tmp_path / "store"))
+    text = FORMATS.replace("max_new_tokens: 20", "max_new_tokens: 5000")
+    plan = stages.plan(parse(text, formats.root.parent / "study.yaml"))
+    (cell,) = Made(plan, tmp_path).cells(f"{WRITER}samplegen-direct-k1/nli")
+    store.delete_record(cell.slug)
+    (reason,) = failures(Responder("formats", store), [cell])
+    assert "5000 new tokens leave no room for a prompt" in reason
+    assert "lower max_new_tokens" in reason

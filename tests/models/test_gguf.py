@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from app.errors import ModelError
+from app.models import package
 from app.models.generation import generate
 from app.models.gguf import resolve
 from app.models.loading import LoadedModel, ModelSource, context_length, load, parameters, save_checkpoint
@@ -125,6 +126,27 @@ def test_a_file_inside_a_package_is_found_without_running_the_package(
     assert "carries_weights" not in sys.modules
     with pytest.raises(ModelError, match=r"GGUF files in it: tiny\.gguf"):
         resolve("package://carries_weights/other.gguf")
+
+
+def test_a_folder_inside_a_package_is_found_without_running_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "carries_an_encoder"
+    (place / "model").mkdir(parents=True)
+    (place / "__init__.py").write_text("raise RuntimeError('the package was run')")
+    (place / "model" / "config.json").write_text("{}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert package.folder("package://carries_an_encoder/model") == (place / "model").resolve()
+    assert package.folder("package://carries_an_encoder") == place.resolve()
+    assert "carries_an_encoder" not in sys.modules
+    for location, message in [
+        ("package://carries_an_encoder/other", "the package has no such folder"),
+        ("package://carries_an_encoder/model/config.json", "the package has no such folder"),
+        ("package://no_such_package_here/model", "the package 'no_such_package_here' is not installed"),
+        ("package://os.path/model", "is not installed"),
+    ]:
+        with pytest.raises(ModelError, match=message):
+            package.folder(location)
 
 
 def test_files_that_are_absent_or_something_else_are_refused(tmp_path: Path) -> None:

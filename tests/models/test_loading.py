@@ -19,6 +19,7 @@ from app.models.loading import (
     missing_parts,
     parameters,
     save_checkpoint,
+    tokenizer,
 )
 from app.models.scoring import ScoreRequest, score
 
@@ -152,6 +153,21 @@ def test_a_hub_model_that_cannot_be_fetched_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     message = refusal(ModelSource("hub", "fewtune/no-such-model", "main"))
     assert message.startswith("fewtune/no-such-model at revision main cannot be loaded")
+
+
+def test_a_tokenizer_alone_is_that_of_the_model_and_needs_no_weights(checkpoint: Path) -> None:
+    whole = load(source(checkpoint)).tokenizer
+    (checkpoint / "model.safetensors").unlink()
+    alone = tokenizer(source(checkpoint))
+    text = "Is it true? yes, and 12"
+    assert alone(text).input_ids == whole(text).input_ids
+    assert tokenizer(source(checkpoint)) is alone
+
+
+def test_a_tokenizer_that_is_not_there_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere .*cannot be loaded") as caught:
+        tokenizer(source(tmp_path / "nowhere"))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("family", "tokens"), [("llama", 96), ("gpt2", 96), ("opt", 96), ("bloom", 2048)])

@@ -37,13 +37,34 @@ def test_memory_follows_from_parameters_and_precision() -> None:
             vocab_size=49152, hidden_size=576, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3,
             intermediate_size=1536, tie_word_embeddings=True,
         )),
+        ("EleutherAI/pythia-14m", hf.GPTNeoXConfig(
+            vocab_size=50304, hidden_size=128, num_hidden_layers=6, num_attention_heads=4, intermediate_size=512
+        )),
+        ("allenai/OLMo-2-0325-32B", hf.Olmo2Config(
+            vocab_size=100352, hidden_size=5120, num_hidden_layers=64, num_attention_heads=40, num_key_value_heads=8,
+            intermediate_size=27648,
+        )),
+        ("tiiuae/Falcon3-10B-Base", hf.LlamaConfig(
+            vocab_size=131072, hidden_size=3072, num_hidden_layers=40, num_attention_heads=12, num_key_value_heads=4,
+            head_dim=256, intermediate_size=23040,
+        )),
+        ("meta-llama/Llama-2-70b-hf", hf.LlamaConfig(
+            vocab_size=32000, hidden_size=8192, num_hidden_layers=80, num_attention_heads=64, num_key_value_heads=8,
+            intermediate_size=28672,
+        )),
     ],
 )  # fmt: skip
-def test_parameters_are_those_of_the_architecture(name: str, config: hf.PreTrainedConfig) -> None:
+def test_parameters_and_shape_are_those_of_the_architecture(name: str, config: hf.PreTrainedConfig) -> None:
     with torch.device("meta"):
         model = hf.AutoModelForCausalLM.from_config(config)
     model.tie_weights()
-    assert {known.id: known.parameters for known in KNOWN_BASES}[name] == model.num_parameters()
+    known = next(known for known in KNOWN_BASES if known.id == name)
+    assert known.parameters == model.num_parameters()
+    assert known.shape[:2] == (config.num_hidden_layers, config.hidden_size)
+    # Every matrix of the layers is a linear module: embeddings and the head lie outside them.
+    layers = next(module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
+    matrices = [one for one in layers[0].parameters() if one.dim() == 2]
+    assert known.shape.linear == sum(sum(matrix.shape) for matrix in matrices)
 
 
 def test_the_catalogue_needs_no_engine() -> None:

@@ -27,6 +27,7 @@ def full() -> list[str]:
 def test_no_document_holds_a_format_of_the_evaluation(full: list[str]) -> None:
     for document in full:
         assert "instruction :" not in document
+        assert "examples :" not in document
         for cue in ("question :", "input :"):
             assert not (cue in document and "answer :" in document)
 

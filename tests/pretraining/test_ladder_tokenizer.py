@@ -11,6 +11,7 @@ from app.tasks import prompts
 from app.tasks.generated import TASKS
 from app.tasks.loading import load
 from app.tasks.task import Task
+from app.tasks.wordings import word
 
 TOKENIZER = tokenizer.build()
 
@@ -20,7 +21,8 @@ def ids(text: str) -> list[int]:
 
 
 def test_special_tokens_are_distinct_and_no_start_token_is_added() -> None:
-    assert len({TOKENIZER.pad_token_id, TOKENIZER.eos_token_id, TOKENIZER.unk_token_id}) == 3
+    special = (TOKENIZER.pad_token_id, TOKENIZER.eos_token_id, TOKENIZER.unk_token_id)
+    assert len(set(map(str, special))) == 3
     assert TOKENIZER.bos_token_id is None
     assert TOKENIZER("hot")["input_ids"] == ids("hot")
     assert len(ids("hot")) == 1
@@ -33,9 +35,12 @@ def test_case_blanks_and_runs_of_newlines_make_no_difference() -> None:
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_no_prompt_of_a_ladder_task_holds_an_unknown_word(task: Task) -> None:
     data = load(task, None)
+    shown = [prompts.demonstration(task, example) for example in data.train[:2]]
     for example in (*data.test, *data.train):
-        texts = [prompts.instruct(task, example, wording) for wording in range(len(task.templates))]
-        texts.append(prompts.few_shot(task, data.train[:2], example))
+        items = [word(task, example, template=number) for number in range(len(task.templates))]
+        texts = [prompts.instruct(item) for item in items]
+        texts += [prompts.samplegen(item) for item in items]
+        texts.append(prompts.few_shot(shown, items[0].input))
         texts += [prompts.continuation(option) for option in example.options]
         for text in texts:
             assert TOKENIZER.unk_token_id not in ids(text)
@@ -43,10 +48,31 @@ def test_no_prompt_of_a_ladder_task_holds_an_unknown_word(task: Task) -> None:
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_prompt_and_answer_encode_to_the_same_tokens_apart_and_together(task: Task) -> None:
-    example = load(task, None).test[0]
-    prompt, answer = prompts.instruct(task, example), prompts.continuation(example.target)
+    item = word(task, load(task, None).test[0])
+    prompt, answer = prompts.instruct(item), prompts.continuation(item.target)
     assert ids(prompt + answer) == ids(prompt) + ids(answer)
-    assert TOKENIZER.decode(ids(answer)) == example.target
+    assert TOKENIZER.decode(ids(answer)) == item.target
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_what_a_ladder_model_worked_is_read_back_from_its_tokens(task: Task, finished: bool) -> None:
+    """It decodes in lower case, with blanks around every mark and a single newline between blocks."""
+    data = load(task, None)
+    item = word(task, data.test[0])
+    shown = [prompts.demonstration(task, example) for example in data.train[:2]]
+    written = ids(prompts.worked(shown, item.input, item.target))
+    read = prompts.read_worked(str(TOKENIZER.decode(written)), len(shown), finished=finished)
+    assert read.question is not None
+    assert read.answer is not None
+    assert read.until_answer is not None
+    assert [ids(part) for one in read.demonstrations for part in one] == [
+        ids(part) for one in shown for part in (one.input, one.answer)
+    ]
+    assert ids(read.question) == ids(item.input)
+    assert read.answer.strip() == item.target
+    # As text it may go on: the base model, or the scoring of options, sees the very tokens that were written.
+    assert ids(read.until_answer) + ids(read.answer) == written
 
 
 @pytest.mark.parametrize("family", ladder.FAMILIES)

@@ -120,6 +120,8 @@ def test_four_demonstrations_and_the_item_fit_into_the_context_of_the_ladder(tas
     examples = data(task)
     longest = sorted(examples.train, key=lambda e: len(e.id.split()))[-4:]
     item = max(examples.test, key=lambda e: len(e.id.split()))
-    prompt = prompts.few_shot(task, longest, item) + prompts.continuation(item.target)
+    shown = [prompts.demonstration(task, example) for example in longest]
+    asked = prompts.demonstration(task, item)
+    prompt = prompts.few_shot(shown, asked.input) + prompts.continuation(asked.answer)
     marks = prompt.count(":") + prompt.count("\n\n") + prompt.count("\nAnswer")
     assert len(prompt.split()) + marks <= 128

@@ -15,6 +15,7 @@ from torch import nn
 from app.errors import CellError
 from app.pretraining import ladder
 from app.pretraining import tokenizer as words
+from app.study import Recipe
 from app.tasks import catalog, loading
 from app.tuning.encoding import Encoded, encode
 from app.tuning.loop import Schedule, batches, rate, train
@@ -41,7 +42,7 @@ def examples() -> tuple[Encoded, ...]:
     """A few dozen examples of many tasks, of very different lengths, with answers of one word and of several."""
     tasks = catalog.select(["set:tune", "reverse"])
     drawn = draw(tasks, {task.name: loading.load(task, None) for task in tasks}, 40, 3_000, "0")
-    return encode(drawn, words.build(), 512).examples
+    return encode(drawn, words.build(), 512, Recipe(method="full")).examples
 
 
 def model(family: str = "llama", seed: int = 0) -> nn.Module:

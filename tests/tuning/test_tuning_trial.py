@@ -16,7 +16,7 @@ from app.models.loading import ModelSource, load
 from app.plan import Plan, TuneCell
 from app.store import Store
 from app.study import parse
-from app.tasks import catalog, loading, prompts
+from app.tasks import catalog, loading, prompts, wordings
 from app.trials import Payload, Progress
 from app.tuning.trial import tune
 
@@ -98,7 +98,7 @@ def test_a_full_tuning_is_a_checkpoint_that_transformers_loads_by_itself(made: M
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_tuned_model_ends_its_answer_and_its_base_does_not(made: Made, base_folder: Path, method: str) -> None:
     task = catalog.by_name("first")
-    asked = [prompts.instruct(task, example) for example in loading.load(task, None).test[:40]]
+    asked = [prompts.instruct(wordings.word(task, example)) for example in loading.load(task, None).test[:40]]
 
     def finished(net: torch.nn.Module) -> float:
         base = load(ModelSource("checkpoint", str(base_folder)))

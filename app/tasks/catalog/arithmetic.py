@@ -84,10 +84,19 @@ GSM8K = Task(
             "One of the numbers below the problem is its solution. Write that number.",
             "Problem: {question}\n{options}",
         ),
+        Template("Work it out and choose the result.", "{question}\nResults:\n{options}"),
+        Template("What is the number asked for?", "{question}\nOne of:\n{options}"),
+        Template("Calculate step by step in your head; write only the final number.", "To calculate: {question}"),
+        Template("A pupil asks for the answer to this. Give it.", "A pupil asks: {question}\nPossible:\n{options}"),
+        Template("Do the arithmetic.", "{question}\n{options}"),
+        Template("Which of the numbers solves the problem?", "Numbers:\n{options}\nThe problem: {question}"),
+        Template("Check each candidate against the text and keep the right one.", "{question}\nCandidates:\n{options}"),
+        Template("Write a word problem that has this number as its solution.", "Solution: {target}", "{question}"),
     ),
     metric="accuracy",
     licence="MIT",
     citation="https://arxiv.org/abs/2110.14168",
+    tokens=90,
 )
 
 TASKS = (GSM8K,)

@@ -1,55 +1,13 @@
-"""Scores of a whole test set at once, never averaged over batches; and which option log-probabilities choose."""
+"""Which option the log-probabilities of a model choose."""
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from app.errors import CellError
-from app.tasks.extraction import normalise
-from app.tasks.task import Example, MetricName
 
 Normalisation = Literal["sum", "token", "character", "pmi"]
 """How an option's log-probability is made comparable with another's of other length."""
-
-
-class Metric(NamedTuple):
-    """An aggregate over a test set."""
-
-    value: float
-    """Fraction, 0 to 1."""
-    stderr: float
-    """Binomial standard error of `value`, a fraction: of drawing the items, given the model and the prompts."""
-    n: int
-    """Items."""
-
-
-def mean_score(correct: Sequence[bool]) -> Metric:
-    """The share p of correct items, with the standard error sqrt(p (1 - p) / n) of a binomial proportion.
-
-    Raises ValueError for no items.
-    """
-    n = len(correct)
-    if n == 0:
-        raise ValueError("a score over no items does not exist")
-    p = sum(correct) / n
-    return Metric(p, math.sqrt(p * (1 - p) / n), n)
-
-
-def matches(prediction: str | None, target: str) -> bool:
-    """Exact match of one answer: equal after `normalise`; None (no answer found) is wrong."""
-    return prediction is not None and normalise(prediction) == normalise(target)
-
-
-def chance(examples: Sequence[Example], metric: MetricName) -> float:
-    """What guessing scores: the mean of 1 / options for accuracy; 0 for exact match, where anything could be said.
-
-    An item without options cannot be guessed either: it counts 0. Raises ValueError for no items.
-    """
-    if not examples:
-        raise ValueError("chance over no items does not exist")
-    if metric == "exact_match":
-        return 0.0
-    return math.fsum(1 / len(example.options) for example in examples if example.options) / len(examples)
 
 
 def choose(

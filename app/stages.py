@@ -29,6 +29,7 @@ from app.tuning import overlaps
 from app.tuning import trial as tuning
 
 CONTAMINATION, RENDERINGS = "tables/contamination.parquet", "tables/renderings.parquet"
+_IDENTITY = b"fewtune.identity"  # of what a table was made from, where making it anew would take long
 _AnyCell = TypeVar("_AnyCell", bound=Cell)
 
 
@@ -168,17 +169,20 @@ def _audit(planned: Plan, store: Store, load: Callable[[Task], TaskData]) -> Non
     def items(task: Task, data: TaskData) -> Sequence[Example]:
         return requests.items(task, data, study.test_items, study.seed)
 
-    checks: dict[str, tuple[str, Callable[[], list[dict[str, object]]]]] = {
-        "contamination": (CONTAMINATION, lambda: overlaps.rows(planned, load, items)),
-        "renderings": (RENDERINGS, lambda: renderings.rows(planned, store)),
+    checks: dict[str, tuple[str, str, Callable[[], list[dict[str, object]]]]] = {
+        "contamination": (CONTAMINATION, overlaps.identity(planned), lambda: overlaps.rows(planned, load, items)),
+        "renderings": (RENDERINGS, "", lambda: renderings.rows(planned, store)),
     }
-    for name, (path, check) in checks.items():
+    for name, (path, identity, check) in checks.items():
+        made = _table(store, name, path)
+        if identity and made is not None and (made.schema.metadata or {}).get(_IDENTITY) == identity.encode():
+            continue
         try:
             rows = check()
         except (TaskError, ModelError, CellError) as fault:  # a check that cannot be made takes no result away
             logging.getLogger(__name__).warning("the table of %s was not made: %s", name, fault)
             continue
-        store.write_table(name, path, tables.build(name, rows))
+        store.write_table(name, path, tables.build(name, rows, {_IDENTITY.decode(): identity}))
 
 
 def _needed(cell: Cell) -> set[str]:

@@ -71,7 +71,7 @@ class Tally:
             "choice_correct": None,
             "written": generation.text if generation and worked else None,
             "worked": [{"input": text, "answer": answer} for text, answer in worked.demonstrations] if worked else [],
-            "restated": worked.question if worked else None,
+            "restated": _restated(worked, generation) if worked else None,
             "generated": None,
             "prediction": None,
             "prediction_correct": None,
@@ -142,6 +142,12 @@ class Tally:
             "format_failures": self.unread,
             "cut_prompts": self.cut,
         }
+
+
+def _restated(worked: Worked, generation: Generation | None) -> str | None:
+    """The item as the model restated it, unless its longest text ended within it: half an item is none."""
+    whole = worked.until_answer is not None or (generation is not None and generation.finished)
+    return worked.question if whole else None
 
 
 def _judged(request: Request, prediction: str | None) -> Judged:

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from app.identity import text_hash
 from app.tasks.task import Example, Task, TaskData, content
 
+VERSION = "1"
+"""Changes whenever the same texts would overlap otherwise."""
 GRAM = 13
 """Words of a run that two texts do not share by chance; shorter texts have none."""
 SHORT = 8

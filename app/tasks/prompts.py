@@ -107,6 +107,10 @@ def read_worked(text: str, count: int, *, finished: bool) -> Worked:
         for cue, following in zip(cues, [*cues[1:], None], strict=False)
     ]
     place = len(blocks) - 1 if finished and blocks else count
+    if not finished and blocks and len(blocks) <= count:
+        last = _split(blocks[-1])[2]
+        # Its longest text may have ended within a worked example: half of one is none.
+        blocks = blocks if last is not None and "\n" in last.lstrip() else blocks[:-1]
     shown: list[tuple[str, str]] = []
     for block in blocks[:place]:
         question, _, answer = _split(block)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from app.identity import fingerprint
 from app.plan import Plan
 from app.tasks import contamination
 from app.tasks.planned import task_of
@@ -9,6 +10,14 @@ from app.tasks.task import Example, Task, TaskData
 
 Load = Callable[[Task], TaskData]
 Items = Callable[[Task, TaskData], Sequence[Example]]
+
+
+def identity(plan: Plan) -> str:
+    """Hash of all that decides the rows: mixtures, tested tasks and items, and whether recipes leave overlaps out."""
+    runs = {cell.run.recipe_name: cell.run for cell in plan.tunings}
+    mixtures = {name: [run.recipe.decontaminate, [task.inputs for task in run.mixture]] for name, run in runs.items()}
+    tested = {cell.task.name: cell.task.inputs for cell in plan.evaluations}
+    return fingerprint([contamination.VERSION, mixtures, tested, plan.study.test_items, plan.study.seed])
 
 
 def rows(plan: Plan, load: Load, items: Items) -> list[dict[str, object]]:

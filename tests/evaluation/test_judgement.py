@@ -130,6 +130,15 @@ def test_a_text_that_never_came_to_an_answer_is_wrong_and_counted_as_unread() ->
     assert found["accuracy"]["value"] == 1
 
 
+@pytest.mark.parametrize(("finished", "restated"), [(True, "in other words"), (False, None)])
+def test_an_item_whose_restatement_was_cut_off_was_never_restated(finished: bool, restated: str | None) -> None:
+    cut = READ._replace(answer=None, until_answer=None)
+    told_of = told("...", cut)
+    assert told_of.generation
+    row = Tally().judge(told_of._replace(generation=told_of.generation._replace(finished=finished)))
+    assert row["restated"] == restated
+
+
 def test_other_conditions_have_no_texts_that_could_be_unread() -> None:
     tally = Tally()
     row = tally.judge(response("no", (-1.0, -2.0), "no"))

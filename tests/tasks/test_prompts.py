@@ -127,9 +127,7 @@ CASES = {
         "\nQuestion: a\nAnswer: 1\n\nQuestion: item\nAnswer: 2", True, (("a", "1"),), "item", " 2"
     ),
     "too few, unfinished: no item": Case(AB, False, AB_READ, None, None),
-    "cut off within an example": Case(
-        "\nQuestion: a\nAnswer: 1\n\nQuestion: b and", False, (("a", "1"), ("b and", "")), None, None
-    ),
+    "cut off within an example": Case("\nQuestion: a\nAnswer: 1\n\nQuestion: b and", False, (("a", "1"),), None, None),
     "cut off within an answer cue": Case(f"{AB}Question: item\nAnsw", False, AB_READ, "item\nAnsw", None),
     "the item alone": Case("\nQuestion: item\nAnswer: 1", True, (), "item", " 1"),
     "no answer cue": Case(f"{AB}Question: item", True, AB_READ, "item", None),

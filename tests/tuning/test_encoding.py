@@ -1,5 +1,6 @@
 """Labels cover the answer and the end of the sequence, and nothing else; a cut never takes an answer."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
@@ -10,6 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from app.errors import CellError, FewTuneError, TaskError
+from app.models import tokens
 from app.pretraining import tokenizer as ladder
 from app.study import Format, Recipe
 from app.tasks import catalog, loading, prompts, wordings
@@ -89,12 +91,9 @@ def test_a_tokenizer_without_an_end_of_sequence_is_refused() -> None:
 
 
 def test_a_cut_prompt_keeps_its_start_token_as_it_does_in_the_evaluation(drawn: list[Drawn]) -> None:
-    starting = ladder.build()
-    starting.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<pad> $A", special_tokens=[("<pad>", starting.pad_token_id)]
-    )
-    for found in encode(drawn, starting, 16, REGULAR).examples:
-        assert found.ids[0] == starting.pad_token_id
+    tokenizer = starting()
+    for found in encode(drawn, tokenizer, 16, REGULAR).examples:
+        assert found.ids[0] == tokenizer.pad_token_id
         assert len(found.ids) <= 16
 
 
@@ -190,10 +189,30 @@ def test_a_prompt_is_cut_only_where_no_worked_example_is_left() -> None:
         assert answer(one) == answer(bare)
 
 
-def test_an_item_too_long_to_restate_is_refused_with_a_remedy() -> None:
-    long = replace(EXAMPLE, fields={"input": " ".join(["hot"] * 40)})
-    with pytest.raises(TaskError, match=r"antonym: the answer of e has \d+ tokens, and max_length is 32: raise it"):
-        encode([Drawn(TASK, long, 0, SHOWN)], TOKENIZER, 32, SAMPLEGEN)
+def starting() -> PreTrainedTokenizerFast:
+    """The ladder's tokenizer with a start token."""
+    made = ladder.build()
+    made.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<pad> $A", special_tokens=[("<pad>", made.pad_token_id)]
+    )
+    return made
+
+
+@pytest.mark.parametrize("make", [ladder.build, starting])
+def test_of_an_item_too_long_to_restate_the_end_and_the_answer_stay(
+    make: Callable[[], PreTrainedTokenizerFast],
+) -> None:
+    tokenizer = make()
+    long = Drawn(TASK, replace(EXAMPLE, fields={"input": " ".join(["hot"] * 40)}), 0, SHOWN)
+    (whole,) = encode([long._replace(shown=())], tokenizer, 512, SAMPLEGEN).examples
+    found = encode([long], tokenizer, 32, SAMPLEGEN)
+    (one,) = found.examples
+    start = tokens.leading(tokenizer)
+    assert found.cut == 1
+    assert len(one.ids) <= 32
+    assert one.ids[: len(start)] == start
+    assert answer(one) == answer(whole)[-one.answer :]
+    assert one.answer == len(one.ids) - len(start) > 25
 
 
 CHAT = (

@@ -182,9 +182,18 @@ def test_only_regular_mixtures_use_templates_that_ask_for_something_else(form: F
 
 def test_a_task_with_too_few_examples_for_two_halves_is_refused_with_a_remedy() -> None:
     few = {**DATA, "small": data(5)}
-    with pytest.raises(TaskError, match=r"small has 5 training examples, too few for 3 worked examples .*lower"):
+    with pytest.raises(TaskError, match=r"small has 5 different training examples, too few for 3 .*lower"):
         draw(TASKS, few, 10, 10, "0", "samplegen", 3)
     assert draw((SMALL,), few, 10, 10, "0", "samplegen", 2)
+
+
+def test_examples_of_equal_content_are_in_one_half() -> None:
+    twice = tuple(replace(one, id=f"{one.id}.{copy}") for one in data(10).train for copy in range(2))
+    drawn = draw((SMALL,), {"small": TaskData(twice, (), "f")}, 60, 3_000, "0", "samplegen", 2)
+    items = {d.example.fields["x"] for d in drawn}
+    shown = {one.input for d in drawn for one in d.shown}
+    assert (len(items), len(shown)) == (5, 5)
+    assert not items & shown
 
 
 def test_no_worked_examples_asked_for_are_none_shown() -> None:

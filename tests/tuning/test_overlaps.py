@@ -152,3 +152,17 @@ def test_the_table_says_what_each_mixture_holds_and_what_was_left_out(made: Made
         assert (shared["left_out"], nothing["left_out"]) == (recipe == "clean", False)
         assert sorted(shared["examples"]) == ["learn-1 ~ validation-0", "learn-4 ~ validation-1"]  # type: ignore[call-overload]
     assert tables.build("contamination", found).num_rows == 4
+
+
+def test_the_table_of_overlaps_is_made_anew_only_where_something_that_decides_it_changed(base_folder: Path) -> None:
+    told = STUDY.format(base=base_folder)
+
+    def identity(text: str) -> str:
+        return overlaps.identity(stages.plan(parse(text, Path("study.yaml"))))
+
+    assert identity(told) == identity(told.replace("batch: 8", "batch: 4"))
+    changed = [("test_items: 3", "test_items: 2"), ("decontaminate: true", "decontaminate: false")]
+    changed += [("[rte, antonym]", "[rte]"), ("[snli, plural]", "[snli]"), ("id: own/rte", "id: own/other")]
+    for old, new in changed:
+        assert old in told
+        assert identity(told.replace(old, new)) != identity(told)

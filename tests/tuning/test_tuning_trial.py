@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM, PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app import stages
@@ -122,6 +123,28 @@ def test_the_same_cell_tuned_again_ends_with_the_same_bytes(made: Made, tmp_path
     assert store.local
     again = store.local / "checkpoints" / made.cell("lora").run.slug / name
     assert again.read_bytes() == (made.folder("lora") / name).read_bytes()
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_activations_computed_again_change_no_number_and_no_identity(
+    made: Made, base_folder: Path, tmp_path: Path, method: str
+) -> None:
+    told = STUDY.format(base=base_folder).replace("batch: ", "gradient_checkpointing: true, batch: ")
+    plan = stages.plan(parse(told, tmp_path / "study.yaml"))
+    cell = next(cell for cell in plan.tunings if cell.run.recipe.method == method)
+    assert cell.run.recipe.gradient_checkpointing
+    assert cell.fingerprint == made.cell(method).fingerprint
+    store = Store(tmp_path / "again")
+    payload = Payload(cell, store, None)
+    tune(payload, Progress(payload, save_every=1e9, tell_every=1e9))
+    name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
+    assert store.local
+    again, kept = (
+        load_file(folder / name) for folder in (store.local / "checkpoints" / cell.run.slug, made.folder(method))
+    )
+    assert again.keys() == kept.keys()
+    for key, weight in kept.items():
+        assert torch.allclose(again[key], weight, atol=1e-5), key
 
 
 def test_a_base_model_that_went_away_ends_the_cell_in_a_sentence(made: Made, tmp_path: Path) -> None:

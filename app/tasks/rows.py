@@ -28,6 +28,20 @@ def texts(row: Row, column: str) -> tuple[str, ...]:
     return tuple(" ".join(str(item).split()) for item in cast(list[object], value))
 
 
+def part(row: Row, column: str) -> Row:
+    """A column that itself holds named columns. Raises KeyError for a missing column, TaskError for another kind."""
+    value = row[column]
+    if not isinstance(value, Mapping):
+        raise TaskError(f"column {column} holds {value!r}, not named parts: name another column in the task's reader")
+    return cast(Row, value)
+
+
+def answered(fields: Mapping[str, str], answers: Sequence[str]) -> Parsed | None:
+    """A free answer: the first of `answers` is the target, the others are as right; None where there is none."""
+    different = tuple(dict.fromkeys(filter(None, answers)))
+    return Parsed(fields, (), different[0], different[1:]) if different else None
+
+
 def label(row: Row, column: str, classes: int) -> int | None:
     """A class label; None for -1 or null, the hub's mark of a row without gold label.
 
@@ -61,3 +75,23 @@ def labelled(column: str, names: Sequence[str], fields: Mapping[str, str]) -> La
     `fields` maps what the templates name to the columns that hold it. The options are `names`, for every row.
     """
     return Labelled(column, tuple(names), tuple(fields.items()))
+
+
+@dataclass(frozen=True)
+class Lettered:
+    """A reader of questions whose choices have letters or numbers, of which the column answerKey names one."""
+
+    question: str
+    """The column of the question."""
+
+    def __call__(self, row: Row) -> Parsed | None:
+        choices = part(row, "choices")
+        options, letters = texts(choices, "text"), texts(choices, "label")
+        gold = text(row, "answerKey")
+        if not gold:
+            return None
+        if gold not in letters:
+            raise TaskError(f"column answerKey holds {gold!r}, which is none of the letters {', '.join(letters)}")
+        # Upstream repeats a choice in a few rows: shown once, it is one option.
+        target = options[letters.index(gold)]
+        return Parsed({"question": text(row, self.question)}, tuple(dict.fromkeys(options)), target)

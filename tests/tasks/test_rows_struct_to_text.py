@@ -63,7 +63,7 @@ def test_a_row_becomes_item_and_answers(name: str, row: dict[str, Any], wanted: 
     ("name", "row", "fault"),
     [
         ("web_nlg", web_nlg([], ("Good.", "good")), "no set of triples"),
-        ("web_nlg", {**web_nlg([["A"]]), "lex": "text"}, "column lex holds 'text', not columns of its own"),
+        ("web_nlg", {**web_nlg([["A"]]), "lex": "text"}, "column lex holds 'text', not named parts"),
         ("dart", {"tripleset": ["A"], "annotations": {"text": ["x"]}}, "not a list of lists"),
         ("dart", {"tripleset": [["A"]], "annotations": {"text": "x"}}, "column text holds 'x', not a list"),
     ],

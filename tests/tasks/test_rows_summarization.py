@@ -74,5 +74,5 @@ def test_classes_that_are_counted_from_one_have_no_zero() -> None:
 
 def test_reviews_that_are_not_kept_by_number_are_refused() -> None:
     assert OPIN_MOVIE.to_example is not None
-    with pytest.raises(TaskError, match=r"column _critics holds 'Slow\.', not texts with their numbers"):
+    with pytest.raises(TaskError, match=r"column _critics holds 'Slow\.', not named parts"):
         OPIN_MOVIE.to_example(movie("Slow."))

@@ -33,7 +33,7 @@ def test_a_pair_with_an_empty_side_is_left_out(pair: Mapping[str, str]) -> None:
 
 
 def test_a_row_of_another_shape_is_refused() -> None:
-    with pytest.raises(TaskError, match="not a sentence for each language"):
+    with pytest.raises(TaskError, match="not named parts"):
         read("wmt16_de_en", {"translation": "x"})
     with pytest.raises(KeyError):
         read("wmt16_de_en", {"translation": {"fr": "x", "en": "y"}})

@@ -1,36 +1,12 @@
 """Closed-book question answering: what does a model know by heart?"""
 
-from collections.abc import Mapping
-from typing import cast
-
-from app.errors import TaskError
-from app.tasks.rows import text, texts
+from app.tasks.rows import Lettered, part, text, texts
 from app.tasks.task import Hub, Parsed, Row, Task, Template
-
-
-def _within(row: Row, column: str) -> Row:
-    value = row[column]
-    if not isinstance(value, Mapping):
-        raise TaskError(f"column {column} holds {value!r}, not named parts")
-    return cast(Row, value)
-
-
-def _exam(row: Row) -> Parsed | None:
-    """A question with three to five lettered or numbered choices; the answer is the choice's text."""
-    choices = _within(row, "choices")
-    options, letters = texts(choices, "text"), texts(choices, "label")
-    gold = text(row, "answerKey")
-    if not gold:
-        return None
-    if gold not in letters:
-        raise TaskError(f"column answerKey holds {gold!r}, which is none of the letters {', '.join(letters)}")
-    # A choice that is given twice is one option.
-    return Parsed({"question": text(row, "question")}, tuple(dict.fromkeys(options)), options[letters.index(gold)])
 
 
 def _trivia(row: Row) -> Parsed | None:
     """A question with its answer as the quiz gives it, and every alias, as right; unlabelled rows have <unk> there."""
-    answer = _within(row, "answer")
+    answer = part(row, "answer")
     value = text(answer, "value")
     if value in ("", "<unk>"):
         return None
@@ -76,7 +52,7 @@ def _arc(name: str, config: str) -> Task:
         cluster="closed_book_qa",
         role="tune",
         source=Hub("allenai/ai2_arc", config, test="test"),
-        to_example=_exam,
+        to_example=Lettered("question"),
         templates=_EXAM,
         metric="accuracy",
         licence="CC BY-SA 4.0",

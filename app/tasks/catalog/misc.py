@@ -1,8 +1,8 @@
 """Tasks that belong to none of the other clusters; the first study held all of them out."""
 
 from app.errors import TaskError
-from app.tasks.catalog.reading_comp import UNANSWERABLE, answered, part
-from app.tasks.rows import labelled, text, texts
+from app.tasks.catalog.reading_comp import UNANSWERABLE
+from app.tasks.rows import answered, labelled, part, text, texts
 from app.tasks.task import Hub, Parsed, Row, Task, Template
 
 _CANNOT_ANSWER = "CANNOTANSWER"

@@ -1,28 +1,12 @@
 """Reading comprehension, in FLAN's sense; OpenBookQA is asked here without its book."""
 
 from collections.abc import Mapping
-from typing import cast
 
-from app.errors import TaskError
-from app.tasks.rows import label, labelled, text, texts
+from app.tasks.rows import Lettered, answered, label, labelled, part, text, texts
 from app.tasks.task import Hub, Parsed, Row, Task, Template
 
 UNANSWERABLE = "unanswerable"
 """The answer to a question that its text leaves open."""
-
-
-def part(row: Row, column: str) -> Row:
-    """A column that itself holds named columns. Raises KeyError for a missing column, TaskError for another kind."""
-    value = row[column]
-    if not isinstance(value, Mapping):
-        raise TaskError(f"column {column} holds {value!r}, not named parts: name another column in the task's reader")
-    return cast(Row, value)
-
-
-def answered(fields: Mapping[str, str], answers: tuple[str, ...]) -> Parsed | None:
-    """A free answer: the first of `answers` is the target, the others count as well; None where there is none."""
-    different = tuple(dict.fromkeys(filter(None, answers)))
-    return Parsed(fields, (), different[0], different[1:]) if different else None
 
 
 def _drop(row: Row) -> Parsed | None:
@@ -37,18 +21,6 @@ def _multirc(row: Row) -> Parsed | None:
     fields = {name: text(row, name) for name in ("paragraph", "question", "answer")}
     group = f"{place['paragraph']}-{place['question']}"
     return None if gold is None else Parsed(fields, ("no", "yes"), ("no", "yes")[gold], group=group)
-
-
-def _lettered(row: Row) -> Parsed | None:
-    parts = part(row, "choices")
-    options, letters = texts(parts, "text"), texts(parts, "label")
-    gold = text(row, "answerKey")
-    if not gold:
-        return None
-    if gold not in letters:
-        raise TaskError(f"column answerKey holds {gold!r}, which is none of the letters {', '.join(letters)}")
-    # Upstream repeats an option in a few rows: shown once, it is one option.
-    return Parsed({"question": text(row, "question_stem")}, tuple(dict.fromkeys(options)), options[letters.index(gold)])
 
 
 def _squad_fields(row: Row) -> Mapping[str, str]:
@@ -243,7 +215,7 @@ OPENBOOKQA = Task(
     role="tune",
     # The hub's configuration "additional" has the fact behind each question too; "main" asks without it.
     source=Hub("allenai/openbookqa", "main", test="test"),
-    to_example=_lettered,
+    to_example=Lettered("question_stem"),
     templates=(
         Template(
             "Answer the question, or complete the sentence, with one of the options.",

@@ -1,28 +1,13 @@
 """Data put into words: a sentence from concepts, from triples, or from a restaurant's attributes."""
 
-from collections.abc import Sequence
 from typing import cast
 
 from app.errors import TaskError
-from app.tasks.rows import text, texts
+from app.tasks.rows import answered, part, text, texts
 from app.tasks.task import Hub, MetricName, Parsed, Row, Task, Template
 
 _METRICS: tuple[MetricName, ...] = ("rouge1", "rouge2", "bleu")
 _CONVERTED = "refs/convert/parquet"
-
-
-def _one_of(fields: dict[str, str], sentences: Sequence[str]) -> Parsed | None:
-    """The first sentence is the target, the others are as right; None where there is none."""
-    different = tuple(dict.fromkeys(sentence for sentence in sentences if sentence))
-    return Parsed(fields, (), different[0], different[1:]) if different else None
-
-
-def _part(row: Row, column: str) -> Row:
-    """A column that holds columns of its own."""
-    value = row[column]
-    if not isinstance(value, dict):
-        raise TaskError(f"column {column} holds {value!r}, not columns of its own")
-    return cast(Row, value)
 
 
 def _lists(row: Row, column: str) -> list[list[object]]:
@@ -40,28 +25,28 @@ def _plain(value: object) -> str:
 
 def _common_gen(row: Row) -> Parsed | None:
     # The test split of the hub has neither concepts nor sentences.
-    return _one_of({"concepts": ", ".join(texts(row, "concepts"))}, [text(row, "target")])
+    return answered({"concepts": ", ".join(texts(row, "concepts"))}, [text(row, "target")])
 
 
 def _dart(row: Row) -> Parsed | None:
     triples = (" | ".join(map(_plain, triple)) for triple in _lists(row, "tripleset"))
-    return _one_of({"facts": "; ".join(triples)}, texts(_part(row, "annotations"), "text"))
+    return answered({"facts": "; ".join(triples)}, texts(part(row, "annotations"), "text"))
 
 
 def _web_nlg(row: Row) -> Parsed | None:
-    variants = _lists(_part(row, "original_triple_sets"), "otriple_set")
+    variants = _lists(part(row, "original_triple_sets"), "otriple_set")
     if not variants:
         raise TaskError("column original_triple_sets holds no set of triples")
-    written = _part(row, "lex")
+    written = part(row, "lex")
     judged = zip(texts(written, "text"), texts(written, "comment"), strict=True)
     # Its annotators marked some of the sentences as bad.
-    return _one_of(
+    return answered(
         {"facts": "; ".join(map(_plain, variants[0]))}, [sentence for sentence, comment in judged if comment != "bad"]
     )
 
 
 def _e2e_nlg(row: Row) -> Parsed | None:
-    return _one_of({"attributes": text(row, "meaning_representation")}, [text(row, "human_reference")])
+    return answered({"attributes": text(row, "meaning_representation")}, [text(row, "human_reference")])
 
 
 _TRIPLES = (

@@ -3,12 +3,10 @@
 Texts stay whole, however long; a prompt is cut to a model's context where it is made.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from app.errors import TaskError
-from app.tasks.rows import label, text
+from app.tasks.rows import label, part, text
 from app.tasks.task import Hub, Manual, MetricName, Parsed, Row, Task, Template
 
 _ALSO: tuple[MetricName, ...] = ("rouge1", "rouge2")
@@ -42,11 +40,8 @@ def _written(row: Row, column: str) -> str:
 
 
 def _collected(row: Row, column: str) -> tuple[str, ...]:
-    """Texts that are kept under a number each, in their order. Raises as `text`."""
-    value = row[column]
-    if not isinstance(value, Mapping):
-        raise TaskError(f"column {column} holds {value!r}, not texts with their numbers")
-    return tuple(" ".join(str(item).split()) for item in cast(Row, value).values() if item)
+    """Texts that are kept under a number each, in their order. Raises as `part`."""
+    return tuple(" ".join(str(item).split()) for item in part(row, column).values() if item)
 
 
 def _numbered(items: tuple[str, ...]) -> str:

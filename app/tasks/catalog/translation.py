@@ -4,12 +4,9 @@ Only inverted templates translate out of English: a mixture then teaches both di
 English text, whose metrics need no tokeniser for other languages.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
-from app.errors import TaskError
-from app.tasks.rows import text
+from app.tasks.rows import part, text
 from app.tasks.task import Hub, Parsed, Role, Row, Task, Template
 
 _LANGUAGES = {
@@ -32,10 +29,7 @@ class _IntoEnglish:
     """Code of the other language, which names its side of the pair."""
 
     def __call__(self, row: Row) -> Parsed | None:
-        pair = row["translation"]
-        if not isinstance(pair, Mapping):
-            raise TaskError(f"column translation holds {pair!r}, not a sentence for each language")
-        sides = cast(Row, pair)
+        sides = part(row, "translation")
         foreign, english = text(sides, self.language), text(sides, "en")
         # Crawled and aligned text has pairs with an empty side.
         return Parsed({"foreign": foreign}, (), english) if foreign and english else None

@@ -229,7 +229,11 @@ def section(text: str, title: str) -> list[str]:
 
 def test_conditions_are_set_against_wordings(formats: dict[str, str]) -> None:
     header, *lines = section(formats["report.md"], "Conditions and wordings")
-    assert header == "| condition | demonstrations | recipe | models | standard | closed | texts without an answer |"
+    assert (
+        header == "| condition | demonstrations | recipe | models | score | texts without an answer in all wordings |"
+    )
+    worded = next(place for place, line in enumerate(lines) if line.startswith("| wording |"))
+    lines, (names, *against) = lines[:worded], lines[worded:]
     rows = {tuple(line.split(" | ")[0:3]): line.strip("| ").split(" | ") for line in lines}
     assert [name for name, *_ in rows] == [
         "| base, zero-shot",
@@ -241,8 +245,17 @@ def test_conditions_are_set_against_wordings(formats: dict[str, str]) -> None:
     writes = rows["| tuned, SampleGen", "2", "lora"]
     assert writes[3] == "4"  # models; counted are their texts on 12 tasks in 2 wordings, once though scored twice
     assert writes[-1] == f"{7 * 4 * 12 * 2} of {100 * 4 * 12 * 2:,}"
-    assert rows["| base, SampleGen pipeline", "2", "lora"][4:] == ["0.00", "0.50", "–"]
-    assert {row[5] for row in rows.values()} == {"0.50"}
+    assert rows["| base, SampleGen pipeline", "2", "lora"][4:] == ["0.00", "–"]
+    assert names.strip("| ").split(" | ")[1:] == [
+        "base, zero-shot",
+        "base, few-shot, 4",
+        "tuned, zero-shot: full",
+        "base, SampleGen pipeline, 2: lora",
+        "tuned, SampleGen, 2: lora",
+    ]
+    standard, closed = (line.strip("| ").split(" | ") for line in against)
+    assert standard == ["standard", *(row[4] for row in rows.values())]
+    assert closed == ["closed"] + 5 * ["0.50"]
     page = formats["index.html"]
     assert '<section id="conditions">' in page
     assert "base, SampleGen pipeline" in page

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from app.evaluation.requests import Request, RequestFacts, scored
+from app.evaluation.requests import Request, RequestFacts, judged, scored
 from app.models.generation import Generation
 from app.models.scoring import OptionScores
 from app.tasks import extraction, metrics
@@ -47,8 +47,8 @@ class Tally:
     """Normalisation's metric -> the likeliest option of each item."""
     answers: list[Judged] = field(default_factory=list[Judged])
     """The answer extracted from each generated text."""
-    texts: list[str] = field(default_factory=list[str])
-    """Each generated answer as it is, without blanks around it: what BERTScore compares."""
+    texts: list[tuple[str, tuple[str, ...]]] = field(default_factory=list[tuple[str, tuple[str, ...]]])
+    """Each generated answer as it is, without blanks around it, and the options as shown: what BERTScore compares."""
     failures: int = 0
     """Generated texts without an answer."""
     cut: int = 0
@@ -89,22 +89,24 @@ class Tally:
             text = (worked.answer or "") if worked else generation.text
             listed = all(option in request.question for option in request.options)
             found = extraction.extract(text, request.options, listed=listed)
-            judged = _judged(request, found.answer)
             right = metrics.matches(found.answer, request.target, request.references)
             row |= {"generated": text, "prediction": found.answer, "prediction_correct": right, "rule": found.rule}
             self.failures += found.answer is None
-            self.answers.append(judged)
-            self.texts.append(text.strip())
+            self.answers.append(judged(request, found.answer))
+            self.texts.append((text.strip(), request.options))
         return row
 
     def _choose(self, request: Request, scores: OptionScores, unconditional: Sequence[float]) -> str:
         """Note the choice under every normalisation; returns the one of the summed log-probability."""
+        chosen = ""
         for metric, normalisation in ACCURACIES.items():
             if normalisation == "pmi" and not unconditional:
                 continue
             index = metrics.choose(scores.logprobs, scores.tokens, request.options, normalisation, unconditional)
-            self.choices.setdefault(metric, []).append(_judged(request, request.options[index]))
-        return cast(str, self.choices["accuracy"][-1].prediction)
+            self.choices.setdefault(metric, []).append(judged(request, request.options[index]))
+            if metric == "accuracy":
+                chosen = request.options[index]
+        return chosen
 
     def scores(self, facts: RequestFacts, task: Task, chooser: Chooser | None) -> list[dict[str, object]]:
         """The columns of the score rows (the group SCORE), one for each metric."""
@@ -116,9 +118,11 @@ class Tally:
             elif reads == "generated" and self.answers:
                 rows.append(self._score(name, name, self.answers, facts, task))
             elif reads == "bertscore" and chooser and self.answers and all(one.options for one in self.answers):
-                pairs = [(text, one.options) for text, one in zip(self.texts, self.answers, strict=True)]
-                chosen = chooser.choose(pairs)
-                nearest = [one._replace(prediction=p) for one, p in zip(self.answers, chosen, strict=True)]
+                found = zip(self.answers, self.texts, chooser.choose(self.texts), strict=True)
+                nearest = [
+                    one._replace(prediction=None if chosen is None else one.options[shown.index(chosen)])
+                    for one, (_, shown), chosen in found
+                ]
                 rows.append(self._score(name, name, nearest, facts, task))
         for metric in ACCURACIES:
             if metric != "accuracy" and metric in self.choices:
@@ -148,7 +152,3 @@ def _restated(worked: Worked, generation: Generation | None) -> str | None:
     """The item as the model restated it, unless its longest text ended within it: half an item is none."""
     whole = worked.until_answer is not None or (generation is not None and generation.finished)
     return worked.question if whole else None
-
-
-def _judged(request: Request, prediction: str | None) -> Judged:
-    return Judged(prediction, request.target, request.references, request.options, request.group)

@@ -8,7 +8,7 @@ each run.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         pa.field("context", pa.string(), nullable=False),
         pa.field("question", pa.string(), nullable=False),  # the item's text alone
         pa.field("options", pa.list_(pa.string()), nullable=False),
+        pa.field("meant", pa.list_(pa.string()), nullable=False),  # the task's own options, where these are letters
         pa.field("target", pa.string(), nullable=False),
         pa.field("references", pa.list_(pa.string()), nullable=False),
         pa.field("group", pa.string(), nullable=False),
@@ -53,6 +54,8 @@ class Request(NamedTuple):
     context: str
     question: str
     options: tuple[str, ...]
+    meant: tuple[str, ...]
+    """The task's own options, in the same order: what `options` stand for where a wording shows letters."""
     target: str
     references: tuple[str, ...]
     group: str
@@ -129,8 +132,8 @@ def render(
         else:
             shown = frozen if frozen is not None else _drawn(cell, task, data, example, pool, how)
         rows.append(_row(cell, example, worded, text, shown))
-    judged = [_unanswered(row) for row in rows]
-    guesses = {name: metrics.chance(name, judged, task.positive) for name in scored(task)}
+    unanswered = [judged(_request(row), None) for row in rows]
+    guesses = {name: metrics.chance(name, unanswered, task.positive) for name in scored(task)}
     content = fingerprint([row["prompt_hash"] for row in rows])
     return rows, RequestFacts(len(rows), guesses, data.fingerprint, content, unrestated)
 
@@ -177,13 +180,13 @@ def read(cell: EvaluateCell, store: Store) -> Iterator[list[Request]]:
     """The requests of an evaluation, some thousand at a time."""
     with store.open_input(location(cell)) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
-            yield [
-                Request(
-                    r["item"], r["context"], r["question"], tuple(r["options"]), r["target"], tuple(r["references"]),
-                    r["group"], r["prompt_hash"],
-                )
-                for r in batch.to_pylist()
-            ]  # fmt: skip
+            yield [_request(row) for row in batch.to_pylist()]
+
+
+def _request(row: Mapping[str, Any]) -> Request:
+    told: dict[str, Any] = {name: row[name] for name in Request._fields}
+    told |= {name: tuple(row[name]) for name in ("options", "meant", "references")}
+    return Request(**told)
 
 
 def _metadata(cell: EvaluateCell, store: Store) -> dict[str, str]:
@@ -240,6 +243,7 @@ def _row(
         "context": context,
         "question": worded.input,
         "options": list(worded.options),
+        "meant": list(example.options),
         "target": worded.target,
         "references": list(worded.references),
         "group": example.group,
@@ -248,6 +252,13 @@ def _row(
     }
 
 
-def _unanswered(row: Mapping[str, object]) -> metrics.Judged:
-    options, references = cast(list[str], row["options"]), cast(list[str], row["references"])
-    return metrics.Judged(None, cast(str, row["target"]), tuple(references), tuple(options), cast(str, row["group"]))
+def judged(request: Request, prediction: str | None) -> metrics.Judged:
+    """One prediction as metrics see it, in the words of the task's own options."""
+    meant = dict(zip(request.options, request.meant, strict=True))
+
+    def plain(answer: str) -> str:
+        return meant.get(answer, answer)
+
+    references = tuple(map(plain, request.references))
+    said = None if prediction is None else plain(prediction)
+    return metrics.Judged(said, plain(request.target), references, request.meant, request.group)

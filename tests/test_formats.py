@@ -156,7 +156,11 @@ def test_what_a_model_wrote_is_what_its_base_model_was_given(done: Path, plan: P
 
 def test_the_report_shows_conditions_mixtures_and_renderings(done: Path) -> None:
     text = (done / "report" / "report.md").read_text()
-    assert "| standard | closed | texts without an answer |" in text
+    assert "| score | texts without an answer in all wordings |" in text
+    assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith(("| standard |", "| closed |"))] == [
+        "| standard",
+        "| closed",
+    ]
     assert "base, SampleGen pipeline" in text
     assert "None remains in a mixture." in text
     assert "What differs between the two prompts of a pair" in text

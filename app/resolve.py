@@ -168,14 +168,15 @@ def _bases(file: StudyFile, index: int, entry: LadderBases | HubBase | Checkpoin
         "called": called(entry),
     }
     if isinstance(entry, HubBase):
-        params = entry.params or next((m.parameters for m in models.KNOWN_BASES if m.id == entry.id), None)
+        known = next((known for known in models.KNOWN_BASES if known.id == entry.id), None)
+        params = entry.params or (known.parameters if known else None)
         if params is None:
             raise StudyError(f"{entry.id} is not in the catalogue: give `params`, so that its cost can be planned")
         inputs = {"hub": entry.id, "revision": entry.revision, "dtype": entry.dtype}
         name = entry.name or entry.id.split("/")[1]
         return [
             Base(slug(name), location=entry.id, revision=entry.revision, params=params, inputs=inputs,
-                 trust_remote_code=entry.trust_remote_code, **shared)
+                 trust_remote_code=entry.trust_remote_code, known_shape=known.shape if known else None, **shared)
         ]  # fmt: skip
     if isinstance(entry, CheckpointBase):
         folder = (file.path.parent / entry.path).resolve()

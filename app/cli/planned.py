@@ -7,13 +7,11 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from app import costs
-from app.costs import Gpu, Shape
+from app.costs import Gpu
 from app.evaluation import requests
-from app.models.catalog import KNOWN_BASES
 from app.plan import Base, Cell, EvaluateCell, Plan, Run, Standing, TuneCell
 
 _STAGES = (("base models", ("pretrain", "convert")), ("tune", ("tune",)), ("evaluate", ("evaluate",)))
-_SHAPES = {known.id: known.shape for known in KNOWN_BASES}
 _SIZES = {16: "T4", 24: "L4", 40: "A100-40", 80: "A100-80", 141: "H200"}
 """GB of memory -> a GPU that has it."""
 
@@ -101,10 +99,11 @@ class _Peak:
     def __init__(self, base: Base) -> None:
         self.base = base
         self.bytes: dict[str, float] = {}
+        self.gpus = 0.0
 
     def fits(self, gpu: Gpu) -> bool:
-        """Whether its cells fit what the study gives one worker; a fraction of a GPU shares its memory."""
-        room = self.base.resources.gpus * gpu.memory * 1e9 * costs.USABLE
+        """Whether its cells fit the GPUs that one worker gets; a fraction of a GPU shares its memory."""
+        room = self.gpus * gpu.memory * 1e9 * costs.USABLE
         return max(self.bytes.values()) <= room and (gpu.bfloat16 or self.base.dtype in ("float16", "float32"))
 
 
@@ -113,25 +112,9 @@ def _peaks(cells: Iterable[TuneCell | EvaluateCell]) -> list[_Peak]:
     found: dict[str, _Peak] = {}
     for cell in cells:
         peak = found.setdefault(cell.base.slug, _Peak(cell.base))
-        peak.bytes[cell.kind] = max(peak.bytes.get(cell.kind, 0), _bytes(cell))
+        peak.bytes[cell.kind] = max(peak.bytes.get(cell.kind, 0), cell.gpu_bytes)
+        peak.gpus = max(peak.gpus, cell.needs.gpus)
     return sorted(found.values(), key=lambda peak: peak.base.params)
-
-
-def _bytes(cell: TuneCell | EvaluateCell) -> float:
-    """GPU memory of a cell."""
-    base, shape = cell.base, _shape(cell.base)
-    if isinstance(cell, TuneCell):
-        recipe = cell.run.recipe
-        rank, again = recipe.lora.rank, recipe.gradient_checkpointing
-        return costs.tuning_bytes(base.params, base.dtype, shape, recipe.method, rank, cell.batch_tokens, again)
-    run = cell.answerer
-    adapter = costs.adapter_parameters(shape, run.recipe.lora.rank) if run and run.recipe.method != "full" else 0
-    return costs.evaluation_bytes(base.params, base.dtype, shape, adapter, bool(cell.encoder))
-
-
-def _shape(base: Base) -> Shape:
-    """A base model's shape, from the catalogue where that has it."""
-    return _SHAPES.get(base.location) or costs.estimated_shape(base.params)
 
 
 def _memory_table(peaks: Sequence[_Peak]) -> Table:
@@ -190,7 +173,7 @@ def _storage(planned: Plan, tunings: Sequence[TuneCell], evaluations: Sequence[E
 
 def _run_bytes(run: Run) -> float:
     recipe = run.recipe
-    return costs.run_bytes(run.base.params, run.base.dtype, _shape(run.base), recipe.method, recipe.lora.rank)
+    return costs.run_bytes(run.base.params, run.base.dtype, run.base.shape, recipe.method, recipe.lora.rank)
 
 
 def _own_tokens(cell: EvaluateCell) -> float:

@@ -49,7 +49,7 @@ class _Held:
 
 
 class Responder:
-    """A Ray Data worker: a block that lists cells in, a block that says how each went out."""
+    """A Ray Data worker: a block of pickled lists of cells in, a block that says how each cell went out."""
 
     def __init__(self, study: str, store: Store) -> None:
         self._study = study
@@ -58,7 +58,11 @@ class Responder:
         self._chooser: tuple[object, Chooser] | None = None
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        cells = [cast(EvaluateCell, pickle.loads(cell)) for cell in block["cell"].to_pylist()]  # noqa: S301 - our driver's
+        cells = [
+            cell
+            for bundle in block["cells"].to_pylist()
+            for cell in cast(list[EvaluateCell], pickle.loads(bundle))  # noqa: S301 - our driver's
+        ]
         return pa.table({"slug": [c.slug for c in cells], "failure": [self._outcome(c) for c in cells]}, OUTCOME)
 
     def _outcome(self, cell: EvaluateCell) -> str:

@@ -34,7 +34,7 @@ def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done
         alike = [cell for cell in cells if cell.needs == needs]
         actors = _pool(needs)
         packed = bundles(alike, actors)
-        blocks = [pa.table({"cell": [pickle.dumps(cell) for cell in bundle]}) for bundle in packed]
+        blocks = [pa.table({"cells": [pickle.dumps(bundle)]}) for bundle in packed]  # at once: cells share their inputs
         answered = ray.data.from_arrow(blocks).map_batches(
             Responder,
             fn_constructor_kwargs={"study": study, "store": store},

@@ -7,13 +7,15 @@ sentence below it, with its unit.
 import re
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from app.identity import slug
 
 SCHEMA_VERSION = 1
 
 Dtype = Literal["float32", "bfloat16", "float16", "nf4"]
+GpuName = Literal["T4", "L4", "A10G", "A100-40", "A100-80", "H100-80", "H200"]
+Strategy = Literal["ddp", "zero1", "zero2", "zero3"]
 Location = tuple[int | str, ...]
 ConditionName = Literal[
     "base-zero-shot",
@@ -73,6 +75,7 @@ def _no_flag(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_no_flag)]
 Real = Annotated[float, BeforeValidator(_no_flag)]
+NotNegative = Annotated[Real, Field(ge=0)]
 _Value = TypeVar("_Value")
 
 
@@ -95,8 +98,10 @@ class Resources(Strict):
 
     cpus: Whole = Field(default=1, ge=1)
     """CPU cores; also the number of threads."""
-    gpus: Real = Field(default=0, ge=0)
-    """GPUs; a fraction shares one."""
+    gpus: Literal["auto"] | NotNegative = 0
+    """GPUs; a fraction shares one. auto: as many, or such a part of one, as the memory estimate asks for."""
+    gpu: GpuName = "A100-80"
+    """The kind of GPU that auto reckons with."""
     memory_gb: Real | None = Field(default=None, gt=0)
     """Memory in GB; left out: estimated from the parameters."""
 
@@ -222,6 +227,15 @@ class Recipe(Strict):
     """Passes over the drawn examples."""
     batch: Whole = Field(default=32, ge=1)
     """Examples in an optimiser step."""
+    workers: Whole = Field(default=1, ge=1)
+    """Processes that tune together, each with the resources of the base model; they divide every step's batch."""
+    strategy: Strategy = "ddp"
+    """ddp: each worker holds all. DeepSpeed's zero1, zero2, zero3: they divide optimiser states, then gradients, then
+    weights."""
+    offload: bool = False
+    """With zero: keep optimiser states, and in zero3 weights, in main memory."""
+    micro_batch: Whole | None = Field(default=None, ge=1)
+    """Examples of one pass of one worker; left out: batch / workers. A step adds up the gradients of its passes."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them: far less memory, a third more time."""
     learning_rate: Real | None = Field(default=None, gt=0)
@@ -236,6 +250,23 @@ class Recipe(Strict):
     """Adapter settings of lora and qlora."""
     seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
     """One tuned model each: draw and order of the examples, initial adapter weights."""
+
+    @property
+    def rows(self) -> int:
+        """Examples that one worker holds at once."""
+        return min(self.micro_batch or self.batch, -(-self.batch // self.workers))
+
+    @model_validator(mode="after")
+    def _divided(self) -> "Recipe":
+        if self.batch % self.workers:
+            raise ValueError(f"a batch of {self.batch} cannot be divided among {self.workers} workers evenly")
+        if self.strategy != "ddp" and self.workers == 1:
+            raise ValueError(f"{self.strategy} divides a model among workers: give workers: 2 or more")
+        if self.offload and self.strategy == "ddp":
+            raise ValueError("offload needs strategy: zero1, zero2 or zero3")
+        if self.method == "qlora" and self.strategy == "zero3":
+            raise ValueError("zero3 cannot divide weights held in 4 bits: use lora, or zero2")
+        return self
 
 
 class Shots(Strict):
@@ -330,6 +361,17 @@ class Analysis(Strict):
     """What intervals treat as independent; base (a pretraining run) where families are few."""
 
 
+class Limits(Strict):
+    """What a study may take: a pair that was begun is finished before another starts; the rest is left undone."""
+
+    core_hours: Real | None = Field(default=None, gt=0)
+    """Hours of CPU cores, of cells without a GPU."""
+    gpu_hours: Real | None = Field(default=None, gt=0)
+    """Hours of GPUs."""
+    deadline: AwareDatetime | None = None
+    """No pair begins that would end later by the estimate, for example 2030-01-31T18:00:00Z."""
+
+
 class Study(Strict):
     """The whole experiment."""
 
@@ -361,6 +403,8 @@ class Study(Strict):
     """How answers are read."""
     analysis: Analysis = Analysis()
     """What is correlated."""
+    limits: Limits = Limits()
+    """What the study may take."""
     seed: Whole = 0
     """Seed of everything that has no seed of its own."""
 

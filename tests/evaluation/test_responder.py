@@ -76,7 +76,7 @@ def store(made: Made, tmp_path: Path) -> Store:
 
 
 def block(cells: Iterable[EvaluateCell]) -> pa.Table:
-    return pa.table({"cell": [pickle.dumps(cell) for cell in cells]})
+    return pa.table({"cells": [pickle.dumps(cells)]})
 
 
 def failures(responder: Responder, cells: Sequence[EvaluateCell]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Cells as Ray Tune trials: longest first, as many at once as their needs allow, each resumable at its last checkpoint.
+"""Cells as Ray Tune trials: as many at once as the cluster has room for, each resumable at its last checkpoint.
 
 The work of a cell is a plain function of a payload and a `Progress`. Tune's own checkpoints serve a worker that dies;
 a driver that dies leaves them in the store, where the next run finds them. Results never pass through here: the work
@@ -10,28 +10,25 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import ray
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune import Callback, Checkpoint, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig
+from ray.tune.search import Searcher
 
-from app.errors import DISK_FULL, CellError, FewTuneError, disk_full
-from app.plan import Cell, Needs
+from app import nodes
+from app.errors import DISK_FULL, FewTuneError, disk_full
+from app.plan import TRIALS, Cell, Kind, Needs, Schedule
 from app.store import Store
 
 STATE = "state.pt"
-_RETRIES = 2  # of a trial whose worker died; a fault of the input is not tried again
-
-
-class Failure(NamedTuple):
-    """A cell that did not finish, and why."""
-
-    slug: str
-    reason: str
+_RETRIES = 8  # of a trial whose worker or node died; a fault of the input is not tried again
+_PENDING = 200  # trials that wait for room: the autoscaler starts nodes for them
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,13 @@ class Progress:
         return next((state for folder in self.payload.resume if (state := _intact(Path(folder)))), None)
 
     def __call__(self, done: int, total: int, save: Callable[[Path], None] | None = None) -> None:
-        """Report `done` of `total` steps; `save` writes the state, and is called when a checkpoint is due."""
+        """Report `done` of `total` steps; `save` writes the state, and is called when a checkpoint is due.
+
+        Raises LeavingError once the state is saved on a node that is about to go: Tune goes on elsewhere.
+        """
         now = time.monotonic()
-        if save is None or now - self._saved < self.save_every:
+        leaving = save is not None and done < total and nodes.draining() is not None
+        if save is None or (now - self._saved < self.save_every and not leaving):
             if now - self._told >= self.tell_every:
                 self._told = now
                 tune.report({"share": done / total})
@@ -86,92 +87,135 @@ class Progress:
             (Path(folder) / "sha256").write_text(digest)
             tune.report({"share": done / total}, checkpoint=Checkpoint.from_directory(folder))
         self._saved = self._told = time.monotonic()
+        if leaving:
+            raise LeavingError(f"{self.payload.cell.slug} leaves a node that is about to go")
 
 
-def run(cells: Sequence[Cell], work: Work, store: Store, mirror: str | None, done: Done) -> list[Failure]:
-    """Run the cells to their end; returns those that failed.
+class LeavingError(Exception):
+    """A trial's state is saved, and its node is about to go."""
 
-    `work` must be importable by workers. Raises CellError where a cell needs more than any node has.
+
+def run(schedule: Schedule, works: Mapping[Kind, Work], store: Store, mirror: str | None, done: Done) -> None:
+    """Run the schedule's trials as they become ready; returns when none is left that could begin.
+
+    What fails is told to the schedule. `works` must be importable by workers.
     """
+    cells = [cell for cell in schedule.cells.values() if cell.kind in TRIALS]
     if not cells:
-        return []
-    check_feasible(cells)
-    kind = cells[0].kind
+        return
     payloads = {cell.slug: Payload(cell, store, mirror, _left(store, cell)) for cell in cells}
     os.environ.update(TUNE_DISABLE_SIGINT_HANDLER="1", TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1", RAY_AIR_NEW_OUTPUT="0")
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_PENDING)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by the caller, once
 
     def trial(config: dict[str, str], payloads: dict[str, Payload]) -> None:
         payload = payloads[config["cell"]]
         if payload.store.read_record(payload.cell.slug) is None:
             try:
-                work(payload, Progress(payload))
-            except (FewTuneError, OSError) as fault:
-                if isinstance(fault, OSError) and not disk_full(fault):
+                works[payload.cell.kind](payload, Progress(payload))
+            except Exception as fault:
+                reason = _final(fault)
+                if not reason:
                     raise
-                tune.report({"share": 1.0, "failure": DISK_FULL if disk_full(fault) else str(fault)})
+                tune.report({"share": 1.0, "failure": reason})
                 return
         tune.report({"share": 1.0, "failure": ""})
 
-    needs = {cell.slug: cell.needs for cell in cells}
+    has_drivers = any(nodes.DRIVER in node.resources for node in nodes.living())
+    groups = {cell.slug: _group(cell.needs, has_drivers) for cell in cells}
     folders = {cell.slug: _folder(cell) for cell in cells}
     name = lambda trial: folders[trial.config["cell"]]  # noqa: E731 - Tune wants a callable of one trial
-    follow = _Follow(done)
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(trial, payloads=payloads), cast(Any, lambda config: _group(needs[config["cell"]]))
+            tune.with_parameters(trial, payloads=payloads), cast(Any, lambda config: groups[config["cell"]])
         ),
-        param_space={"cell": tune.grid_search([cell.slug for cell in cells])},
         tune_config=tune.TuneConfig(
+            search_alg=_Feed(schedule),
+            num_samples=-1,
             # One process serves many small CPU trials (1 s instead of 4 s each); a GPU trial starts clean.
-            reuse_actors=all(cell.needs.gpus == 0 for cell in cells),
+            reuse_actors=all(cell.needs.gpus == 0 and cell.needs.workers == 1 for cell in cells),
             trial_name_creator=name,
             trial_dirname_creator=name,
         ),
         run_config=RunConfig(
-            name=f"{kind}-{time.time_ns()}",
-            storage_path=store.path("trials") if store.local else store.shown("trials"),
-            callbacks=[follow],
+            name=f"trials-{time.time_ns()}",
+            storage_path=store.path("trials"),
+            storage_filesystem=None if store.local else store.filesystem,
+            callbacks=[_Follow(schedule, done)],
             failure_config=FailureConfig(max_failures=_RETRIES),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
             verbose=0,
         ),
     )
     tuner.fit()
-    failures = [Failure(slug, reason) for slug, reason in follow.failures.items()]
-    if not failures:  # the checkpoints have served
-        store.delete_folders("trials", f"{kind}-")
-    return failures
+    if not schedule.failed:  # the checkpoints have served
+        store.delete_folders("trials", "")
 
 
-class _Follow(Callback):
-    """Hears of results while Tune runs."""
+class _Deaf:
+    """Tune pickles what it is given with the experiment; what listens stays in the driver."""
 
-    def __init__(self, done: Done) -> None:
-        self._done = done
-        self.failures: dict[str, str] = {}
+    def __reduce__(self) -> tuple[type["_Deaf"], tuple[()]]:
+        return _Deaf, ()
 
-    def __getstate__(self) -> dict[str, object]:
-        """Tune pickles its callbacks with the experiment; what listens stays in the driver."""
-        return {"_done": _deaf, "failures": {}}
+
+class _Feed(_Deaf, Searcher):
+    """What Tune asks for its next trial: it hands out cells as they become ready."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
+        self._schedule = schedule
+
+    def suggest(self, trial_id: str) -> dict[str, str] | None:
+        taken = self._schedule.take(TRIALS)
+        if taken:
+            return {"cell": taken[0].slug}
+        return cast(Any, Searcher.FINISHED) if self._schedule.over(TRIALS) else None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        pass
+
+    def save(self, checkpoint_path: str) -> None:
+        pass
+
+    def restore(self, checkpoint_path: str) -> None:
+        pass
+
+
+class _Follow(_Deaf, Callback):
+    """Hears of trials while Tune runs."""
+
+    def __init__(self, schedule: Schedule, done: Done) -> None:
+        self._schedule, self._done = schedule, done
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._schedule.started(trial.config["cell"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         slug = trial.config["cell"]
-        if result.get("failure"):
-            self.failures[slug] = result["failure"]
+        if "failure" in result:
+            self._schedule.end(slug, result["failure"])
         self._done(slug, result.get("share", 0.0))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         slug = trial.config["cell"]
         told = Path(trial.error_file).read_text().strip() if trial.error_file else ""
-        self.failures[slug] = told.splitlines()[-1] if told else "its worker died"
+        self._schedule.end(slug, told.splitlines()[-1] if told else "its worker died")
         self._done(slug, 1.0)
 
 
-def _deaf(slug: str, share: float) -> None:
-    pass
+def _final(fault: Exception) -> str:
+    """The reason of a failure that another try would meet again; empty where it is worth one."""
+    if isinstance(fault, FewTuneError):
+        return str(fault)
+    if disk_full(fault):
+        return DISK_FULL
+    if isinstance(fault, LeavingError | OSError | RayError):
+        return ""
+    logging.getLogger(__name__).error("%s", traceback.format_exc())
+    return f"{type(fault).__name__}: {fault}".splitlines()[0]
 
 
 def _folder(cell: Cell) -> str:
@@ -179,33 +223,14 @@ def _folder(cell: Cell) -> str:
     return f"{cell.slug.replace('/', '+')}+{cell.fingerprint}"
 
 
-def _group(needs: Needs) -> PlacementGroupFactory:
+def _group(needs: Needs, has_drivers: bool) -> PlacementGroupFactory:
+    """What a trial holds; one with several workers only waits for them, on a node that is not taken away."""
+    if needs.workers > 1:
+        return PlacementGroupFactory([{nodes.DRIVER: 1.0} if has_drivers else {"CPU": 0.01}])
     bundle: dict[str, float] = {"CPU": needs.cpus, "memory": needs.memory}
     if needs.gpus:
         bundle["GPU"] = needs.gpus
     return PlacementGroupFactory([bundle])
-
-
-def check_feasible(cells: Sequence[Cell]) -> None:
-    """Raise CellError where no living node could ever hold one of the cells: Ray would wait for it for ever."""
-    nodes = [cast(dict[str, float], node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    for cell in {cell.needs: cell for cell in cells}.values():
-        _feasible(cell, nodes)
-
-
-def _feasible(cell: Cell, nodes: Sequence[dict[str, float]]) -> None:
-    wanted: dict[str, float] = {"CPU": cell.needs.cpus, "GPU": cell.needs.gpus, "memory": cell.needs.memory}
-    if any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
-        return
-    most = {name: max(node.get(name, 0) for node in nodes) for name in wanted}
-    raise CellError(
-        f"{cell.slug} needs {_amounts(wanted)}; the largest node has {_amounts(most)}: "
-        f"lower `resources` of {cell.base.slug}, or start a larger node"
-    )
-
-
-def _amounts(resources: dict[str, float]) -> str:
-    return f"{resources['CPU']:g} CPUs, {resources['GPU']:g} GPUs and {resources['memory'] / 1e9:.1f} GB"
 
 
 def _left(store: Store, cell: Cell) -> tuple[str, ...]:

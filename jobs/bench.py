@@ -9,7 +9,6 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -18,7 +17,6 @@ from rich.console import Console
 from app import stages
 from app.launch.progress import Lines
 from app.launch.session import session
-from app.plan import Cell
 from app.store import Store
 from app.study import load, parse
 
@@ -36,31 +34,23 @@ test_items: 100
 """
 
 
-class Clock(Lines):
-    """Keeps when each stage began, beside the usual lines."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self.began: list[tuple[str, float]] = []
-
-    def stage(self, name: str, cells: Sequence[Cell], reused: int) -> None:
-        """A stage begins."""
-        super().stage(name, cells, reused)
-        self.began.append((name, time.monotonic()))
-
-
 def study(path: Path, console: Console) -> None:
-    """Wall seconds of each stage of a study, and how far few-shot exceeds zero-shot on its largest base model."""
-    file, clock = load(path), Clock(console)
+    """Wall seconds of a study, seconds of its cells, and how far few-shot exceeds zero-shot on its base models."""
+    file = load(path)
     with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root, session():
         started = time.monotonic()
-        outcome = stages.run(file, Store(root), os.environ.get("FEWTUNE_DATA_MIRROR"), clock)
+        outcome = stages.run(file, Store(root), os.environ.get("FEWTUNE_DATA_MIRROR"), Lines(console))
         ended = time.monotonic()
         scores = Store(root).read_table("scores", "tables/scores.parquet")
-    ends = [at for _, at in clock.began[1:]] + [ended]
+        records = Store(root).records().values()
     console.print(f"{path.name}: {ended - started:.0f} s, {outcome.computed} cells, {len(outcome.failures)} failed")
-    for (name, began), end in zip(clock.began, ends, strict=True):
-        console.print(f"  {name} {end - began:.0f} s")
+    worked = sum(record.seconds for record in records)
+    for kind in dict.fromkeys(record.kind for record in records):
+        console.print(
+            f"  {kind} {sum(record.seconds for record in records if record.kind == kind):.0f} s of one worker"
+        )
+    cores = os.cpu_count() or 1
+    console.print(f"  {(ended - started) * cores / worked:.2f} x the time of all cells over {cores} cores")
     exact = scores.filter(pc.field("metric") == "exact_match")
     means = exact.group_by(["base", "params", "condition"]).aggregate([("value", "mean")]).to_pylist()
     for row in sorted(means, key=lambda row: (row["params"], row["base"], row["condition"])):

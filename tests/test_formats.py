@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +13,7 @@ import pytest
 
 from app import stages
 from app.evaluation import requests
-from app.plan import Cell, Plan
+from app.plan import Plan
 from app.store import Store
 from app.study import ConditionName, Format, StudyFile, parse
 
@@ -53,7 +53,13 @@ class Ear:
         self.heard: list[str] = []
         self._until = until
 
-    def stage(self, name: str, cells: Sequence[Cell], reused: int) -> None:
+    def begin(self, cells: Sequence[object], reused: Sequence[object]) -> None:
+        pass
+
+    def failed(self, slug: str, reason: str) -> None:
+        pass
+
+    def waiting(self, reasons: Mapping[str, str]) -> None:
         pass
 
     def progress(self, slug: str, share: float) -> None:

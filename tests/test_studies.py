@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -102,7 +102,13 @@ def test_inputs_read_back_from_records_are_those_of_the_plan() -> None:
 class Silent:
     """Hears of a run and says nothing."""
 
-    def stage(self, name: str, cells: Sequence[object], reused: int) -> None:
+    def begin(self, cells: Sequence[object], reused: Sequence[object]) -> None:
+        pass
+
+    def failed(self, slug: str, reason: str) -> None:
+        pass
+
+    def waiting(self, reasons: Mapping[str, str]) -> None:
         pass
 
     def progress(self, slug: str, share: float) -> None:

@@ -11,11 +11,12 @@ import pytest
 import ray.cloudpickle
 import torch
 
+from app import trials
 from app.errors import CellError
-from app.plan import Base, Cell, Needs
+from app.plan import Base, Cell, Ended, Needs, Schedule
 from app.store import Record, Store
 from app.study import Resources
-from app.trials import Payload, Progress, run
+from app.trials import Payload, Progress, Work
 
 # Workers cannot import a test module, so its functions travel whole.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -105,6 +106,13 @@ class Told:
         self.heard.append((slug, share))
 
 
+def run(cells: list[Cell], work: Work, store: Store, mirror: str | None, told: Told) -> list[Ended]:
+    """The cells as trials of one schedule, none of which needs another; those that failed."""
+    schedule = Schedule(cells)
+    trials.run(schedule, {"tune": work}, store, mirror, told)
+    return schedule.failed
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
@@ -169,19 +177,13 @@ def test_a_finished_cell_is_not_run_again(store: Store) -> None:
     assert log(store) == ["new runs"]
 
 
-@pytest.mark.parametrize(
-    ("needs", "named"), [({"cpus": 64}, "64 CPUs"), ({"gpus": 8}, "8 GPUs"), ({"memory": 2**50}, "GB")]
-)
-def test_a_cell_that_no_node_can_hold_is_refused_in_one_sentence(
-    needs: dict[str, float], named: str, store: Store
-) -> None:
-    with pytest.raises(CellError) as fault:
-        run([cell("small"), cell("huge", **needs)], quick, store, None, Told())
-    message = str(fault.value)
-    assert message.startswith("tune/huge needs ")
-    assert named in message
-    assert "lower `resources` of tiny" in message
-    assert log(store) == []
+def test_a_cell_starts_when_what_it_needs_is_done_and_fails_with_it(store: Store) -> None:
+    cells = [cell(name) for name in ("wrong", "right", "after-wrong", "after-right")]
+    schedule = Schedule(cells, {"tune/after-wrong": ["tune/wrong"], "tune/after-right": ["tune/right"]})
+    trials.run(schedule, {"tune": faulty}, store, None, Told())
+    assert schedule.failed[1:] == [Ended("tune/after-wrong", "what it needs failed")]
+    assert set(store.records("tune")) == {"tune/right", "tune/after-right"}
+    assert log(store).index("right runs") < log(store).index("after-right runs")
 
 
 def test_nothing_to_do_needs_no_trial(store: Store) -> None:

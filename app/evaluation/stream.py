@@ -5,16 +5,17 @@ each model once. Only slugs and failures come back to the driver, whatever the n
 """
 
 import pickle
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import ray
 import ray.data
 
+from app import nodes
 from app.evaluation.responder import Responder
-from app.plan import EvaluateCell, Needs
+from app.plan import EvaluateCell
 from app.store import Store
-from app.trials import check_feasible
 
 Done = Callable[[str, str], None]
 """Called in the driver for each finished cell: slug, and the reason where it failed."""
@@ -23,30 +24,35 @@ _LONGEST = 120.0  # seconds of a bundle, by the plan's estimate: progress is hea
 
 
 def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done) -> None:
-    """Answer all cells; their requests must be in the store. Responses, scores and records go to the store.
-
-    Raises CellError where a cell needs more than any node has.
-    """
-    check_feasible(cells)
+    """Answer all cells; their requests must be in the store. Responses, scores and records go to the store."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    types = nodes.living()
     for needs in sorted({cell.needs for cell in cells}, key=lambda n: (-n.gpus, -n.cpus, -n.memory)):
         alike = [cell for cell in cells if cell.needs == needs]
-        actors = _pool(needs)
-        packed = bundles(alike, actors)
+        room = max(1, nodes.slots(needs, types))
+        packed = bundles(alike, room)
         blocks = [pa.table({"cells": [pickle.dumps(bundle)]}) for bundle in packed]  # at once: cells share their inputs
         answered = ray.data.from_arrow(blocks).map_batches(
             Responder,
             fn_constructor_kwargs={"study": study, "store": store},
-            compute=ray.data.ActorPoolStrategy(size=min(actors, len(packed)), max_tasks_in_flight_per_actor=1),
+            compute=ray.data.ActorPoolStrategy(size=min(room, len(packed)), max_tasks_in_flight_per_actor=1),
             batch_size=None,
             batch_format="pyarrow",
             zero_copy_batch=True,
             num_cpus=needs.cpus,
             num_gpus=needs.gpus or None,
+            memory=needs.memory,
         )
         for row in answered.iter_rows():
             done(row["slug"], row["failure"])
+
+
+def actors(cells: Sequence[EvaluateCell]) -> int:
+    """How many actors a wave of these cells would have, when everything that may be started is up."""
+    types = nodes.living()
+    groups = Counter(cell.needs for cell in cells)
+    return max(max(1, min(nodes.slots(needs, types), count)) for needs, count in groups.items())
 
 
 def bundles(cells: Sequence[EvaluateCell], actors: int) -> list[list[EvaluateCell]]:
@@ -69,12 +75,3 @@ def bundles(cells: Sequence[EvaluateCell], actors: int) -> list[list[EvaluateCel
             cost += cell.cost
         packed.append(current)
     return packed
-
-
-def _pool(needs: Needs) -> int:
-    """Actors that fit the cluster as it is."""
-    have = ray.cluster_resources()
-    fits = [have.get("CPU", 1) / needs.cpus, have.get("memory", needs.memory) / needs.memory]
-    if needs.gpus:
-        fits.append(have.get("GPU", 0) / needs.gpus)
-    return max(1, int(min(fits)))

@@ -1,7 +1,7 @@
 """How a run looks while it goes: a bar a stage in a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from app.plan import Cell
 from app.stages import Reporter
 
+_KINDS = {"base models": ("pretrain", "convert"), "tune": ("tune",), "evaluate": ("evaluate",)}
 _EVERY = 10.0  # seconds between two lines where there is no terminal
 
 
@@ -35,7 +36,7 @@ def reporter(console: Console) -> Generator[Reporter]:
 
 
 class _Stage:
-    """Counts of the running stage. Progress is weighted by the cells' estimated cost."""
+    """Counts of one kind of cells. Progress is weighted by the cells' estimated cost."""
 
     def __init__(self, name: str, cells: Sequence[Cell], reused: int) -> None:
         self.name, self.reused, self.started = name, reused, time.monotonic()
@@ -44,6 +45,8 @@ class _Stage:
         self.total = sum(self._costs.values())
 
     def progress(self, slug: str, share: float) -> None:
+        if not any(self._shares.values()):
+            self.started = time.monotonic()
         self._shares[slug] = max(self._shares.get(slug, 0.0), share)
 
     @property
@@ -51,19 +54,32 @@ class _Stage:
         return sum(self._costs.get(slug, 0.0) * share for slug, share in self._shares.items())
 
     @property
+    def done(self) -> int:
+        return sum(share >= 1 for share in self._shares.values())
+
+    @property
     def cells(self) -> str:
-        done = sum(share >= 1 for share in self._shares.values())
-        return f"{done}/{len(self._costs)}"
+        return f"{self.done}/{len(self._costs)}"
 
     @property
     def rate(self) -> str:
-        done = sum(share >= 1 for share in self._shares.values())
         seconds = time.monotonic() - self.started
-        return f"{done / seconds * 60:.0f}/min" if done and seconds > 1 else ""
+        return f"{self.done / seconds * 60:.0f}/min" if self.done and seconds > 1 else ""
 
     @property
     def note(self) -> str:
         return f"{self.reused} reused" if self.reused else ""
+
+
+def _stages(cells: Sequence[Cell], reused: Sequence[Cell]) -> dict[str, _Stage]:
+    """Kind of cell -> its stage; pretraining and conversion are one."""
+    found: dict[str, _Stage] = {}
+    for name, kinds in _KINDS.items():
+        own = [[cell for cell in group if cell.kind in kinds] for group in (cells, reused)]
+        if own[0] or own[1]:
+            stage = _Stage(name, own[0], len(own[1]))
+            found |= dict.fromkeys(kinds, stage)
+    return found
 
 
 class Bars:
@@ -71,23 +87,32 @@ class Bars:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task: TaskID | None = None
-        self._stage: _Stage | None = None
+        self._stages: dict[str, _Stage] = {}
+        self._bars: dict[str, TaskID] = {}
 
-    def stage(self, name: str, cells: Sequence[Cell], reused: int) -> None:
-        """Close the bar before, open the next."""
-        self._stage = _Stage(name, cells, reused)
-        stage = self._stage
-        self._task = self._progress.add_task(
-            name, total=stage.total or 1, completed=0 if cells else 1, cells=stage.cells, rate="", note=stage.note
-        )
+    def begin(self, cells: Sequence[Cell], reused: Sequence[Cell]) -> None:
+        """One bar a stage."""
+        self._stages = _stages(cells, reused)
+        for stage in dict.fromkeys(self._stages.values()):
+            self._bars[stage.name] = self._progress.add_task(
+                stage.name, total=stage.total or 1, completed=0 if stage.total else 1, cells=stage.cells, rate="",
+                note=stage.note, start=not stage.total,
+            )  # fmt: skip
 
     def progress(self, slug: str, share: float) -> None:
-        """Move the bar."""
-        if self._stage is None or self._task is None:
-            return
-        self._stage.progress(slug, share)
-        self._progress.update(self._task, completed=self._stage.weight, cells=self._stage.cells, rate=self._stage.rate)
+        """Move a bar; its clock starts with the first of its cells."""
+        stage = self._stages[slug.split("/", 1)[0]]
+        stage.progress(slug, share)
+        bar = self._bars[stage.name]
+        self._progress.start_task(bar)
+        self._progress.update(bar, completed=stage.weight, cells=stage.cells, rate=stage.rate)
+
+    def failed(self, slug: str, reason: str) -> None:
+        """Say so above the bars."""
+        self._progress.console.print(f"[bold red]failed[/] {slug}: {reason}", soft_wrap=True)
+
+    def waiting(self, reasons: Mapping[str, str]) -> None:
+        """Bars show what is done; `fewtune status` says what waits."""
 
 
 class Lines:
@@ -95,26 +120,40 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._stage: _Stage | None = None
+        self._stages: dict[str, _Stage] = {}
         self._told = 0.0
 
-    def stage(self, name: str, cells: Sequence[Cell], reused: int) -> None:
-        """Say what begins."""
-        self._stage = _Stage(name, cells, reused)
+    def begin(self, cells: Sequence[Cell], reused: Sequence[Cell]) -> None:
+        """Say what is to do."""
+        self._stages = _stages(cells, reused)
         self._told = time.monotonic()
-        self._console.print(f"{name}: {len(cells)} cells to compute, {reused} reused")
+        for stage in dict.fromkeys(self._stages.values()):
+            to_do = stage.cells.split("/")[1]
+            self._console.print(f"{stage.name}: {to_do} cells to compute, {stage.reused} reused")
 
     def progress(self, slug: str, share: float) -> None:
-        """Say how far it is, every ten seconds and at the end."""
-        stage = self._stage
-        if stage is None:
-            return
+        """Say how far all is, every ten seconds and when a stage ends."""
+        stage = self._stages[slug.split("/", 1)[0]]
+        before = stage.weight
         stage.progress(slug, share)
-        finished = stage.weight >= stage.total * 0.999999
+        finished = before < stage.weight and stage.weight >= stage.total * 0.999999
         if not finished and time.monotonic() - self._told < _EVERY:
             return
         self._told = time.monotonic()
-        seconds = self._told - stage.started
+        for told in [stage] if finished else dict.fromkeys(self._stages.values()):
+            if told.weight > 0 and (told is stage or told.weight < told.total * 0.999999):
+                self._console.print(self._line(told))
+
+    def _line(self, stage: _Stage) -> str:
+        seconds = time.monotonic() - stage.started
         left = seconds * (stage.total / max(stage.weight, 1e-9) - 1)
         rate = f", {stage.rate}" if stage.rate else ""
-        self._console.print(f"{stage.name}: {stage.cells} cells{rate}, {seconds:.0f} s gone, about {left:.0f} s left")
+        about = f", about {left:.0f} s left" if seconds > 1 else ""
+        return f"{stage.name}: {stage.cells} cells{rate}, {seconds:.0f} s gone{about}"
+
+    def failed(self, slug: str, reason: str) -> None:
+        """Say so at once."""
+        self._console.print(f"failed {slug}: {reason}", markup=False)
+
+    def waiting(self, reasons: Mapping[str, str]) -> None:
+        """Nothing: a line every few seconds would drown the rest."""

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import ray
 
+from app import nodes
+
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",  # workers are the parallelism
@@ -18,6 +20,7 @@ _QUIET = {
     "RAY_DEDUP_LOGS": "1",
     "RAY_TRAIN_V2_ENABLED": "1",
 }
+_DRIVERS = 8.0  # trials of several workers at once; each is a process that only waits
 _OBJECT_STORE = 256 * 2**20  # bytes: only slugs and plans pass through it
 
 
@@ -36,6 +39,7 @@ def session(cpus: int | None = None) -> Generator[None]:
         else:
             ray.init(
                 num_cpus=cpus,
+                resources={nodes.DRIVER: _DRIVERS},
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE,
                 logging_level=logging.ERROR,

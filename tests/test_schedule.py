@@ -96,36 +96,36 @@ def test_a_simulated_cluster_computes_every_cell_within_the_bound_of_list_schedu
     cells = [cell(str(number), rng.uniform(0.1, 10)) for number in range(count)]
     slugs = [one.slug for one in cells]
     needs = {slug: rng.sample(slugs[:place], min(place, rng.randint(0, 2))) for place, slug in enumerate(slugs)}
-    cluster = Nodes(nodes, {"CPU": 1, "memory": 2**30})
+    cluster = [Nodes(nodes, {"CPU": 1, "memory": 2**30})]
     found = run(Schedule(cells, needs), cluster)
     assert found.bound <= found.makespan * (1 + 1e-9)
     assert found.makespan <= (2 - 1 / nodes) * found.bound * (1 + 1e-9)  # Graham 1969, theorem 1
-    mortal = run(Schedule(cells, needs), replace(cluster, lifetime=20.0, absence=1.0, checkpoint=0.5), seed)
+    mortal = run(Schedule(cells, needs), [replace(cluster[0], lifetime=20.0, absence=1.0, checkpoint=0.5)], seed)
     assert mortal.makespan >= found.bound * (1 - 1e-9)
 
 
 def test_a_simulated_node_that_dies_costs_time_and_loses_no_cell() -> None:
     cells = [cell(str(number), 10) for number in range(40)]
-    still = run(Schedule(cells), Nodes(4, {"CPU": 1, "memory": 2**30}))
+    still = run(Schedule(cells), [Nodes(4, {"CPU": 1, "memory": 2**30})])
     assert still.makespan == still.bound == 100
-    mortal = run(Schedule(cells), Nodes(4, {"CPU": 1, "memory": 2**30}, lifetime=50, absence=5, checkpoint=2), seed=1)
+    mortal = run(Schedule(cells), [Nodes(4, {"CPU": 1, "memory": 2**30}, lifetime=50, absence=5, checkpoint=2)], seed=1)
     assert mortal.deaths > 0
     assert 100 < mortal.makespan < 300
 
 
 def test_workers_of_one_cell_begin_together_and_a_cell_without_a_node_is_named() -> None:
     cells = [cell("wide", 10, workers=3), cell("small", 1)]
-    found = run(Schedule(cells), Nodes(3, {"CPU": 1, "memory": 2**30}))
+    found = run(Schedule(cells), [Nodes(3, {"CPU": 1, "memory": 2**30})])
     assert found.makespan == 11
     with pytest.raises(ValueError, match="tune/huge fits on no node"):
-        run(Schedule([cell("huge", gpus=2)]), Nodes(3, {"CPU": 1, "GPU": 1, "memory": 2**30}))
+        run(Schedule([cell("huge", gpus=2)]), [Nodes(3, {"CPU": 1, "GPU": 1, "memory": 2**30})])
 
 
 @pytest.mark.parametrize("nodes", [1, 30, 1000])
 def test_the_demo_is_scheduled_near_its_bound(demo: Plan, nodes: int) -> None:
-    found = simulate(demo, [one.slug for one in demo.cells], Nodes(nodes, {"CPU": 1, "memory": 2**34}))
+    found = simulate(demo, [one.slug for one in demo.cells], [Nodes(nodes, {"CPU": 1, "memory": 2**34})])
     assert found.makespan <= 1.05 * found.bound
-    assert found.bound == bound(schedule(demo, [one.slug for one in demo.cells]), Nodes(nodes, {"CPU": 1}))
+    assert found.bound == bound(schedule(demo, [one.slug for one in demo.cells]), [Nodes(nodes, {"CPU": 1})])
 
 
 def limited(planned: Plan, **limits: object) -> Plan:

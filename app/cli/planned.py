@@ -9,7 +9,9 @@ from rich.table import Table
 from app import costs
 from app.costs import Gpu
 from app.evaluation import requests
+from app.nodes import NodeType, slots
 from app.plan import Base, Cell, EvaluateCell, Plan, Run, Standing, TuneCell
+from app.plan.simulation import Nodes, simulate
 
 _STAGES = (("base models", ("pretrain", "convert")), ("tune", ("tune",)), ("evaluate", ("evaluate",)))
 _SIZES = {16: "T4", 24: "L4", 40: "A100-40", 80: "A100-80", 141: "H200"}
@@ -91,6 +93,28 @@ def reasons(found: Standing) -> list[str]:
         f"invalidated by {line}: " + ", ".join(f"{count} {kind} cells" for kind, count in kinds.items())
         for line, kinds in touched.items()
     ]
+
+
+def cluster_lines(planned: Plan, found: Standing, types: Sequence[NodeType]) -> list[str]:
+    """What a cluster makes of what is to do: a line for each kind of node, and the time with all of them up."""
+    to_do = [cell.slug for cell in (*found.new, *(cell for cell, _ in found.stale))]
+    needs = {cell.needs: cell for cell in planned.cells}
+    lines = [
+        f"{node.name}: up to {node.most} nodes, {_market(node)}"
+        f"{sum(slots(wanted, [node]) > 0 for wanted in needs)} of {len(needs)} kinds of cells fit"
+        for node in types
+    ]
+    if to_do:
+        took = simulate(planned, to_do, [Nodes(node.most, node.resources) for node in types])
+        lines.append(
+            f"with all of them up, by estimate: {took.makespan / 3600:.1f} h, and no order of the cells is faster than "
+            f"{took.bound / 3600:.1f} h"
+        )
+    return lines
+
+
+def _market(node: NodeType) -> str:
+    return f"{node.market}, " if node.market else ""
 
 
 class _Peak:

@@ -96,6 +96,14 @@ def plan(
     study: StudyPath,
     store: StoreRoot = None,
     cells: Annotated[bool, typer.Option("--cells", help="List every cell.")] = False,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(
+            "--cluster",
+            show_default=False,
+            help="A cluster file (ray up, RayCluster, RayJob): does every cell fit it, and how long would it take?",
+        ),
+    ] = None,
 ) -> None:
     """Show what a run would compute, reuse and find stale, with what it needs and costs."""
     from app.study import load
@@ -117,6 +125,14 @@ def plan(
         out.print(table)
     for line in reasons(found):
         out.print(line, soft_wrap=True)
+    if cluster is not None:
+        from app import nodes
+        from app.cli.planned import cluster_lines
+
+        types = nodes.read(cluster)
+        stages.feasible(planned.cells, types)
+        for line in cluster_lines(planned, found, types):
+            out.print(line, soft_wrap=True)
 
 
 def check(study: StudyPath, mirror: Mirror = None) -> None:

@@ -1,12 +1,12 @@
 """How long a plan would take on a cluster, by its cells' estimated costs: for planning, and to judge the schedule.
 
-Nothing here runs anything. Nodes are alike; a cell begins on any node that has room for it, in the schedule's order. A
-node that dies takes what runs on it back to its last checkpoint (tunings) or to its start, and comes back later.
+Nothing here runs anything. A cell begins on the first node that has room for it, in the schedule's order. A node that
+dies takes what runs on it back to its last checkpoint (tunings) or to its start, and comes back later.
 """
 
 import heapq
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ _KINDS = (*TRIALS, *EVALUATIONS)
 
 @dataclass(frozen=True)
 class Nodes:
-    """A cluster of like nodes."""
+    """Nodes of one shape."""
 
     count: int
     resources: Mapping[str, float]
@@ -40,25 +40,24 @@ class Simulated(NamedTuple):
     deaths: int
 
 
-def simulate(planned: Plan, to_do: Collection[str], nodes: Nodes, seed: int = 0) -> Simulated:
-    """Run a plan's cells `to_do` on `nodes`. Raises ValueError where a cell fits on no node."""
-    return run(schedule(planned, to_do), nodes, seed)
+def simulate(planned: Plan, to_do: Collection[str], cluster: Sequence[Nodes], seed: int = 0) -> Simulated:
+    """Run a plan's cells `to_do` on a cluster. Raises ValueError where a cell fits on no node."""
+    return run(schedule(planned, to_do), cluster, seed)
 
 
-def run(ordered: Schedule, nodes: Nodes, seed: int = 0) -> Simulated:
+def run(ordered: Schedule, cluster: Sequence[Nodes], seed: int = 0) -> Simulated:
     """Run a schedule to its end; see `simulate`."""
-    return _Cluster(ordered, nodes, seed).run()
+    return _Cluster(ordered, cluster, seed).run()
 
 
-def bound(ordered: Schedule, nodes: Nodes) -> float:
+def bound(ordered: Schedule, cluster: Sequence[Nodes]) -> float:
     """Seconds that any order of the cells takes at least."""
-    work = dict.fromkeys(nodes.resources, 0.0)
+    work: dict[str, float] = {}
     for cell in ordered.cells.values():
         for name, amount in _wanted(cell.needs).items():
             work[name] = work.get(name, 0.0) + amount * cell.needs.workers * cell.cost
-    room = {name: amount * nodes.count for name, amount in nodes.resources.items()}
-    full = [work[name] / room[name] for name in work if room.get(name)]
-    return max([ordered.critical_path, *full])
+    room = {name: sum(nodes.resources.get(name, 0.0) * nodes.count for nodes in cluster) for name in work}
+    return max([ordered.critical_path, *(work[name] / room[name] for name in work if room[name])])
 
 
 class _Running(NamedTuple):
@@ -69,22 +68,23 @@ class _Running(NamedTuple):
 
 
 class _Cluster:
-    def __init__(self, ordered: Schedule, nodes: Nodes, seed: int) -> None:
-        self._schedule, self._nodes, self._rng = ordered, nodes, random.Random(seed)
-        self._room = [dict(nodes.resources) for _ in range(nodes.count)]
+    def __init__(self, ordered: Schedule, cluster: Sequence[Nodes], seed: int) -> None:
+        self._schedule, self._cluster, self._rng = ordered, cluster, random.Random(seed)
+        self._nodes = [nodes for nodes in cluster for _ in range(nodes.count)]
+        self._room = [dict(nodes.resources) for nodes in self._nodes]
         self._away: set[int] = set()
         self._running: dict[int, _Running] = {}
         self._owed: dict[str, float] = {}
         """Seconds that a cell still needs, where that is not its cost."""
         self._events: list[tuple[float, int, str, int]] = []
         self._ids = iter(range(1 << 62))
-        self._free = list(range(nodes.count))
+        self._free = list(range(len(self._nodes)))
         """A heap of nodes that may have room, the first ones first; a node may be listed twice."""
         self.deaths = 0
 
     def run(self) -> Simulated:
-        lower = bound(self._schedule, self._nodes)
-        for place in range(self._nodes.count):
+        lower = bound(self._schedule, self._cluster)
+        for place in range(len(self._nodes)):
             self._plan_death(place, 0.0)
         now = 0.0
         self._fill(now)
@@ -157,8 +157,9 @@ class _Cluster:
         heapq.heappush(self._free, place)
 
     def _plan_death(self, place: int, now: float) -> None:
-        if self._nodes.lifetime != float("inf"):
-            when = now + self._rng.expovariate(1 / self._nodes.lifetime)
+        lifetime = self._nodes[place].lifetime
+        if lifetime != float("inf"):
+            when = now + self._rng.expovariate(1 / lifetime)
             heapq.heappush(self._events, (when, next(self._ids), "death", place))
 
     def _die(self, place: int, now: float) -> None:
@@ -169,10 +170,10 @@ class _Cluster:
             self._release(one)
             kept = 0.0
             if one.cell.kind in TRIALS:
-                kept = max(0.0, now - one.since - self._nodes.checkpoint)
+                kept = max(0.0, now - one.since - self._nodes[place].checkpoint)
             self._owed[one.cell.slug] = self._owed.get(one.cell.slug, one.cell.cost) - kept
             self._schedule.put_back(one.cell.slug)
-        heapq.heappush(self._events, (now + self._nodes.absence, next(self._ids), "return", place))
+        heapq.heappush(self._events, (now + self._nodes[place].absence, next(self._ids), "return", place))
 
 
 def _wanted(needs: Needs) -> dict[str, float]:

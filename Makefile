@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH ?= torch==2.13.*
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test chaos check bench clean
 
 setup: $(STAMP)
 
@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "$(TORCH)" -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e ".[engine,gguf,dev]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e ".[engine,gguf,deepspeed,dev]" -c constraints.txt
 	touch $(STAMP)
 
 demo: setup
@@ -23,6 +23,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+chaos: setup
+	$(BIN)/python -m pytest -m chaos
 
 check: setup
 	$(BIN)/ruff check app jobs tests

@@ -5,7 +5,8 @@ FewTuneError                exit code 1: the run failed
 │   ├── StudyError          the study file
 │   ├── TaskError           an unknown task, a missing split, too few demonstrations
 │   ├── ModelError          a base model or checkpoint that cannot be loaded
-│   └── StoreError          a store of another study, stale cells
+│   ├── StoreError          a store of another study, stale cells
+│   └── TargetError         a cluster that is not there, refuses, or does not fit
 └── CellError               a cell failed while it ran
 """
 
@@ -38,6 +39,10 @@ class ModelError(InputError):
 
 class StoreError(InputError):
     """The store belongs to another study or holds cells made from other inputs."""
+
+
+class TargetError(InputError):
+    """A cluster is not at its address, refuses the token, or cannot take what it is given."""
 
 
 class CellError(FewTuneError):

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import yaml
+from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt, ValidationError
 
-from app.errors import InputError
+from app.errors import FewTuneError, InputError
 from app.plan import Needs
 
 DRIVER = "driver"
@@ -55,23 +56,55 @@ def read(path: Path) -> list[NodeType]:
     raise InputError(f"{path} is no cluster file: it needs available_node_types, or to be a RayCluster or RayJob")
 
 
-def announce(types: Sequence[NodeType], address: str) -> None:
-    """Leave the node types in the cluster whose GCS is at `address` (host:port), for `living`."""
+def gcs_address(given: str = "") -> str:
+    """Where the GCS of a cluster is, host:port: as given, by RAY_ADDRESS, or that of the Ray on this machine.
+
+    Raises InputError where there is none.
+    """
+    from ray._private import services
+
+    try:
+        return cast(str, cast(Any, services).canonicalize_bootstrap_address_or_die(given or None))
+    except ConnectionError as fault:
+        raise InputError("no Ray runs on this machine: give --address HOST:PORT of a cluster's head") from fault
+
+
+def gcs(address: str) -> Any:
+    """A client of the GCS at `address`, host:port."""
     from ray import _raylet
 
+    return cast(Any, _raylet).GcsClient(address=address)
+
+
+def alive(client: Any) -> dict[str, Any]:
+    """Hex id -> what the GCS knows of a living node."""
+    found = cast(dict[Any, Any], client.get_all_node_info(timeout=10, state_filter=_ALIVE))
+    return {node.hex(): info for node, info in found.items()}
+
+
+def announce(types: Sequence[NodeType], address: str) -> None:
+    """Leave the node types in the cluster whose GCS is at `address` (host:port), for `living`.
+
+    Raises FewTuneError where it does not answer.
+    """
+    from ray.exceptions import RayError
+
     content = json.dumps([_jsonable(node) for node in types]).encode()
-    cast(Any, _raylet).GcsClient(address=address).internal_kv_put(_PLACE, content, True, _NAMESPACE)
+    try:
+        gcs(address).internal_kv_put(_PLACE, content, True, _NAMESPACE)
+    except (RayError, RuntimeError) as fault:
+        raise FewTuneError(f"the cluster at {address} does not answer ({str(fault).splitlines()[0]})") from fault
 
 
 def living() -> list[NodeType]:
     """What the running Ray session has, and what its autoscaler may start as far as that was announced."""
     from ray.experimental import internal_kv
 
-    gcs = cast(Any, internal_kv).internal_kv_get_gcs_client()
-    kept = cast(bytes | None, gcs.internal_kv_get(_PLACE, _NAMESPACE))
+    client = cast(Any, internal_kv).internal_kv_get_gcs_client()
+    kept = cast(bytes | None, client.internal_kv_get(_PLACE, _NAMESPACE))
     types = [NodeType(**one) for one in json.loads(kept)] if kept else []
     known = {node.name for node in types}
-    for node in gcs.get_all_node_info(state_filter=_ALIVE).values():
+    for node in alive(client).values():
         if node.node_type_name not in known:
             labels, name = dict(node.labels), node.node_type_name or node.node_name
             types.append(NodeType(name, dict(node.resources_total), 1, labels.get(_MARKET, ""), labels))
@@ -159,15 +192,34 @@ def _config(path: Path, document: dict[str, Any]) -> dict[str, Any] | None:
         raise InputError(f"{path}: Ray's autoscaler cannot read this {document['kind']} ({fault!r})") from fault
 
 
+class _Given(BaseModel):
+    """What is read of a node type; the rest is for the cloud."""
+
+    resources: dict[str, NonNegativeFloat]
+    max_workers: NonNegativeInt | None = None
+    labels: dict[str, str] = {}
+
+
+class _Config(BaseModel):
+    """What is read of an autoscaler's file."""
+
+    available_node_types: dict[str, _Given]
+    head_node_type: str = ""
+    max_workers: NonNegativeInt = 2  # Ray's own default
+
+
 def _types(path: Path, config: dict[str, Any]) -> list[NodeType]:
-    head, most = config.get("head_node_type"), int(config.get("max_workers", 2))  # 2: Ray's own default
+    try:
+        read = _Config.model_validate(config)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from fault
     types: list[NodeType] = []
-    for name, given in cast(dict[str, dict[str, Any]], config["available_node_types"]).items():
-        if not isinstance(given.get("resources"), dict):
-            raise InputError(f"{path}: node type {name} states no `resources`; give at least CPU and memory (bytes)")
-        labels = cast(dict[str, str], given.get("labels") or {})
-        nodes = min(int(given.get("max_workers", most)), most) + (name == head)
-        types.append(NodeType(name, given["resources"], nodes, labels.get(_MARKET, ""), labels))
+    for name, given in read.available_node_types.items():
+        head = name == read.head_node_type
+        most = (0 if head else read.max_workers) if given.max_workers is None else given.max_workers
+        nodes = min(most, read.max_workers) + head
+        types.append(NodeType(name, given.resources, nodes, given.labels.get(_MARKET, ""), given.labels))
     return types
 
 

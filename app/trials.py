@@ -140,7 +140,7 @@ def run(schedule: Schedule, works: Mapping[Kind, Work], store: Store, mirror: st
         run_config=RunConfig(
             name=f"trials-{time.time_ns()}",
             storage_path=store.path("trials"),
-            storage_filesystem=None if store.local else store.filesystem,
+            storage_filesystem=store.filesystem,
             callbacks=[_Follow(schedule, done)],
             failure_config=FailureConfig(max_failures=_RETRIES),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
@@ -190,6 +190,7 @@ class _Follow(_Deaf, Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._schedule.started(trial.config["cell"])
+        self._done(trial.config["cell"], 0.0)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from head import head, user
+
+__all__ = ["head", "user"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when it is imported; tests share few cores
 
@@ -48,3 +51,26 @@ def write_study(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a study of 38 cells."""
+    from small_study import STUDY
+
+    path = tmp_path_factory.mktemp("study") / "small.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which that study was run without any disturbance."""
+    from small_study import finish, start
+
+    store = tmp_path_factory.mktemp("undisturbed") / "store"
+    process = start(small_study, store)
+    output = finish(process)
+    assert process.returncode == 0, output
+    assert "38 cells computed, 0 reused, 0 failed" in output
+    return store

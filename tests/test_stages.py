@@ -1,81 +1,13 @@
 """A study end to end, through the command line: run, run again, killed in every stage, interrupted, changed."""
 
-import hashlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
-
-STUDY = """
-schema_version: 1
-name: small
-bases:
-  - {family: llama, source: ladder, sizes: [32x2], pretraining: {tokens: 200000}}
-  - {family: gpt2, source: ladder, sizes: [32x1], pretraining: {tokens: 60000}}
-recipes:
-  - {method: full, examples: 640}
-  - {method: lora, examples: 320}
-tasks: [first, last, plural, antonym]
-answers: {max_new_tokens: 4}
-test_items: 12
-"""
-TABLES = ("scores", "pairs", "correlations")
-
-
-def start(study: Path, store: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "app.cli.main", "run", str(study), "--store", str(store)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=heed_interrupts,
-    )
-
-
-def heed_interrupts() -> None:
-    """A shell that starts the tests in the background has all their children ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=300)
-    assert "Traceback" not in output, output
-    return output
-
-
-def tables(store: Path) -> dict[str, str]:
-    """Content hashes of the tables and of all responses."""
-    files = [store / "tables" / f"{name}.parquet" for name in TABLES]
-    files += sorted((store / "tables" / "responses").rglob("*.parquet"))
-    return {str(f.relative_to(store)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-
-
-def count(store: Path, kind: str) -> int:
-    return len(list((store / "records" / kind).rglob("*.json")))
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("study") / "small.yaml"
-    path.write_text(STUDY)
-    return path
-
-
-@pytest.fixture(scope="module")
-def undisturbed(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("undisturbed") / "store"
-    process = start(study, store)
-    output = finish(process)
-    assert process.returncode == 0, output
-    assert "38 cells computed, 0 reused, 0 failed" in output
-    return store
+from small_study import STUDY, count, finish, start, tables
 
 
 def test_a_run_leaves_one_score_row_for_each_metric_of_each_evaluation(undisturbed: Path) -> None:
@@ -94,16 +26,18 @@ def test_both_sides_of_a_pair_saw_the_same_items_in_the_same_order(undisturbed: 
         assert len(seen) == 1
 
 
-def test_the_second_run_computes_nothing_and_leaves_identical_tables(study: Path, undisturbed: Path) -> None:
+def test_the_second_run_computes_nothing_and_leaves_identical_tables(small_study: Path, undisturbed: Path) -> None:
     before = tables(undisturbed)
-    process = start(study, undisturbed)
+    process = start(small_study, undisturbed)
     output = finish(process)
     assert process.returncode == 0
     assert "0 cells computed, 38 reused, 0 failed" in output
     assert tables(undisturbed) == before
 
 
-def test_a_run_killed_in_every_stage_ends_with_the_same_tables(study: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_run_killed_in_every_stage_ends_with_the_same_tables(
+    small_study: Path, undisturbed: Path, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
     moments: dict[str, Callable[[], bool]] = {
         "pretrain": lambda: any((store / "models").glob("*.tmp")),
@@ -112,7 +46,7 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_tables(study: Path, undi
         "analyse": lambda: (store / "tables" / "scores.parquet").exists(),
     }
     for stage, reached in moments.items():
-        process = start(study, store)
+        process = start(small_study, store)
         until = time.monotonic() + 240
         while not reached():
             assert process.poll() is None, f"ended before it could be killed in {stage}: {process.communicate()[0]}"
@@ -120,15 +54,17 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_tables(study: Path, undi
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    process = start(study, store)
+    process = start(small_study, store)
     output = finish(process)
     assert process.returncode == 0, output
     assert tables(store) == tables(undisturbed)
 
 
-def test_ctrl_c_says_one_sentence_and_the_next_run_goes_on(study: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_ctrl_c_says_one_sentence_and_the_next_run_goes_on(
+    small_study: Path, undisturbed: Path, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
-    process = start(study, store)
+    process = start(small_study, store)
     while count(store, "pretrain") < 1:
         assert process.poll() is None
         time.sleep(0.02)
@@ -136,13 +72,13 @@ def test_ctrl_c_says_one_sentence_and_the_next_run_goes_on(study: Path, undistur
     output = finish(process)
     assert process.returncode == 1
     assert f"interrupted: what was finished is kept in {store}" in output
-    process = start(study, store)
+    process = start(small_study, store)
     output = finish(process)
     assert process.returncode == 0, output
     assert tables(store) == tables(undisturbed)
 
 
-def test_a_changed_study_stops_and_says_what_changed(study: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_changed_study_stops_and_says_what_changed(small_study: Path, undisturbed: Path, tmp_path: Path) -> None:
     changed = tmp_path / "small.yaml"
     changed.write_text(STUDY.replace("examples: 320", "examples: 352"))
     before = tables(undisturbed)

@@ -1,22 +1,30 @@
-"""`fewtune doctor`: is this machine fit, and what to do where it is not."""
+"""`fewtune doctor`: is this machine fit, and a cluster with it; what to do where they are not."""
 
 import importlib.util
 import os
 import shutil
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from app.cli.console import out
+from app.cli.remote import Address, Env
+from app.errors import TargetError
 from app.identity import versions
+
+if TYPE_CHECKING:
+    from app.launch.checkup import Checkup
+    from app.launch.remote import Target
 
 State = Literal["pass", "warn", "fail"]
 _COLOURS: dict[State, str] = {"pass": "green", "warn": "yellow", "fail": "red"}
+_NEEDED = ("torch", "transformers", "tokenizers", "peft", "ray", "datasets", "pyarrow", "scipy")
 _DISK, _MEMORY = 5e9, 4e9  # bytes below which the embedded study may not fit
 
 
@@ -30,12 +38,19 @@ class Finding(NamedTuple):
 
 
 def doctor(
-    store: Annotated[str, typer.Option(envvar="FEWTUNE_STORE", help="Where artefacts are to go.")] = "stores",
+    store: Annotated[
+        str | None, typer.Option(envvar="FEWTUNE_STORE", help="Where artefacts are to go.", show_default=False)
+    ] = None,
     start_ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Start Ray for a moment.")] = True,
+    address: Address = None,
+    env: Env = None,
 ) -> None:
-    """Look at this machine: versions, disk, memory, GPU, Ray; with a remedy for each fault."""
-    findings = [_python(), *_packages(), _disk(store), _memory(), _gpu(), _hub()]
-    if start_ray and importlib.util.find_spec("ray"):
+    """Look at this machine: versions, disk, memory, GPU, Ray; with --address at a cluster too, and how both fit."""
+    if address:
+        findings = [_python(), _client(), *_cluster(address, store, env or ())]
+    else:
+        findings = [_python(), *_packages(), _disk(store or "stores"), _memory(), _gpu(), _hub()]
+    if start_ray and not address and importlib.util.find_spec("ray"):
         findings.append(_ray())
     table = Table(box=None, show_header=False)
     for finding in findings:
@@ -57,9 +72,8 @@ def _python() -> Finding:
 
 def _packages() -> list[Finding]:
     have = versions()
-    needed = ("torch", "transformers", "tokenizers", "peft", "ray", "datasets", "pyarrow", "scipy")
-    missing = [name for name in needed if name not in have]
-    shown = ", ".join(f"{name} {have[name]}" for name in needed if name in have)
+    missing = [name for name in _NEEDED if name not in have]
+    shown = ", ".join(f"{name} {have[name]}" for name in _NEEDED if name in have)
     found = [Finding("pass", "packages", shown)]
     if missing:
         found.append(Finding("fail", "missing", ", ".join(missing), "pip install 'fewtune[engine]'"))
@@ -67,6 +81,66 @@ def _packages() -> list[Finding]:
         if not importlib.util.find_spec(module):
             found.append(Finding("warn", extra, "not installed", f"pip install 'fewtune[{extra}]' if a study needs it"))
     return found
+
+
+def _client() -> Finding:
+    """What a laptop needs to speak to a cluster."""
+    have = versions()
+    needed = ("ray", "pyarrow", "numpy")
+    return Finding("pass", "packages", ", ".join(f"{name} {have[name]}" for name in needed if name in have))
+
+
+def _cluster(address: str, store: str | None, env: Sequence[str]) -> list[Finding]:
+    """The cluster: whether it answers and asks for a token, its versions against ours, storage from both sides."""
+    from app.launch import checkup, probe, profile
+    from app.launch.remote import Target
+
+    given = profile.read().store
+    store = store or (given if given and "{" not in given else None)
+    findings: list[Finding] = []
+    try:
+        target = Target(address, any_version=True)
+        found = f"{target.url} answers: Ray {target.versions.ray}, Python {target.versions.python or 'unknown'}"
+        findings += [Finding("pass", "cluster", found), _token(target)]
+        probe.check(target.url, target.versions)
+        compared = checkup.checkup(target, store, env)
+    except TargetError as fault:
+        return [*findings, Finding("fail", "cluster", str(fault))]
+    return [*findings, *_differences(compared), *(_storage(compared, store) if store else [])]
+
+
+def _token(target: "Target") -> Finding:
+    if not target.authenticated:
+        told = "the cluster asks for none: whoever reaches it can run code on it"
+        return Finding("warn", "token", told, "start its head with RAY_AUTH_MODE=token")
+    if target.exposed:
+        return Finding("warn", "token", "taken, but sent in the clear", "use https, or a tunnel to the head")
+    return Finding("pass", "token", "taken")
+
+
+def _differences(found: "Checkup") -> list[Finding]:
+    absent = [name for name in _NEEDED if name not in found.there]
+    if absent:
+        return [
+            Finding("fail", "there", f"{', '.join(absent)} missing", "put fewtune[engine] into the cluster's image")
+        ]
+    told = ", ".join(
+        f"{name} {here or 'absent'} here, {there or 'absent'} there" for name, here, there in found.differences
+    )
+    if told:
+        return [Finding("warn", "packages", told, "only versions of the cluster matter, to repeat a study keep them")]
+    return [Finding("pass", "packages", "the same on both sides")]
+
+
+def _storage(found: "Checkup", store: str) -> list[Finding]:
+    sides = (("from here", found.store_here, "warn"), ("from the cluster", found.store_there, "fail"))
+    remedy = "give a --store that both reach, and credentials with --env NAME"
+    return [
+        Finding(cast(State, worst), "store", f"{place}: {trouble}", remedy)
+        if trouble
+        else Finding("pass", "store", f"{store} is written {place}")
+        for place, trouble, worst in sides
+    ]
 
 
 def _disk(store: str) -> Finding:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from app.cli import catalogue, doctor, results, study
+from app.cli import catalogue, cluster, doctor, remote, results, study
 from app.cli.console import fail
 from app.errors import DISK_FULL, FewTuneError, disk_full
 
@@ -22,9 +22,15 @@ cli.command("check")(study.check)
 cli.command("schema")(study.schema)
 cli.command("correlate")(results.correlate)
 cli.command("report")(results.report)
+cli.command("submit")(remote.submit)
+cli.command("status")(remote.status)
+cli.command("logs")(remote.logs)
+cli.command("stop")(remote.stop)
+cli.command("gather")(remote.gather)
 cli.command("doctor")(doctor.doctor)
 cli.add_typer(catalogue.tasks, name="tasks")
 cli.add_typer(catalogue.models, name="models")
+cli.add_typer(cluster.cluster, name="cluster")
 
 
 def main() -> None:

@@ -76,13 +76,14 @@ def run(
 def _compute(file: "StudyFile", place: "Store", mirror: str | None, replace: bool) -> "Outcome":
     """Run the study; faults of study and store are told before Ray starts."""
     from app import stages
+    from app.launch.journal import Journal, Several
     from app.launch.progress import reporter
     from app.launch.session import session
 
-    stages.plan(file)
+    planned = stages.plan(file)
     place.check(file.study.name)
-    with session(), reporter(err) as progress:
-        return stages.run(file, place, mirror, progress, replace=replace)
+    with session(), reporter(err) as progress, Journal(place, planned) as journal:
+        return stages.run(file, place, mirror, Several(progress, journal), replace=replace)
 
 
 def _by_cause(failures: "tuple[object, ...]") -> dict[str, list[str]]:

@@ -7,13 +7,14 @@ each run.
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.errors import CellError, TaskError
+from app.errors import CellError, StoreError, TaskError
 from app.identity import fingerprint, text_hash
 from app.plan import EvaluateCell
 from app.store import Store
@@ -154,9 +155,12 @@ def scored(task: Task) -> tuple[MetricName, ...]:
 
 
 def write(cell: EvaluateCell, data: TaskData, store: Store, pool: Pool = ()) -> None:
-    """Render the requests of an evaluation, unless the store has them. Raises as `render`."""
-    if _metadata(cell, store).get("identity") == identity(cell):
-        return
+    """Render the requests of an evaluation, unless the store has them intact. Raises as `render`."""
+    try:
+        if store.exists(location(cell)) and _metadata(cell, store).get("identity") == identity(cell):
+            return
+    except StoreError as fault:
+        logging.getLogger(__name__).warning("%s; it is made anew", fault)
     rows, facts = render(cell, data, _responses(cell.writer, store) if cell.writer else None, pool)
     described = {"identity": identity(cell), "facts": json.dumps(facts._asdict())}
     table = pa.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata(described)
@@ -172,12 +176,12 @@ def items(task: Task, data: TaskData, count: int, seed: int) -> tuple[Example, .
 
 
 def facts(cell: EvaluateCell, store: Store) -> RequestFacts:
-    """What the file says of itself."""
+    """What the file says of itself. Raises StoreError where it is absent or damaged."""
     return RequestFacts(**json.loads(_metadata(cell, store)["facts"]))
 
 
 def read(cell: EvaluateCell, store: Store) -> Iterator[list[Request]]:
-    """The requests of an evaluation, some thousand at a time."""
+    """The requests of an evaluation, some thousand at a time. Raises StoreError where they are absent or damaged."""
     with store.open_input(location(cell)) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
             yield [_request(row) for row in batch.to_pylist()]
@@ -190,8 +194,6 @@ def _request(row: Mapping[str, Any]) -> Request:
 
 
 def _metadata(cell: EvaluateCell, store: Store) -> dict[str, str]:
-    if not store.exists(location(cell)):
-        return {}
     with store.open_input(location(cell)) as stream:
         found = pq.read_schema(stream).metadata or {}
     return {key.decode(): value.decode() for key, value in found.items()}

@@ -24,9 +24,9 @@ from app.evaluation.requests import responses_path
 from app.identity import versions
 from app.models import adapters, chat, generation, scoring, tokens
 from app.models.loading import LoadedModel, commit, load, parameters
-from app.models.source import base_source, device, run_folder, run_source
+from app.models.source import base_source, device, run_source, tuned_folder
 from app.plan import EvaluateCell, Run, columns
-from app.store import Record, Store
+from app.store import Artefact, Record, Store
 from app.tasks import catalog, prompts
 from app.tasks.metrics.bertscore import Chooser
 
@@ -90,7 +90,8 @@ class Responder:
         facts = requests.facts(cell, self._store)
         tally = Tally()
         unconditional: dict[str, float] = {}
-        with self._store.parquet_writer(responses_path(cell), tables.schema("responses")) as writer:
+        artefacts: dict[str, Artefact] = {}
+        with self._store.parquet_writer(responses_path(cell), tables.schema("responses"), artefacts) as writer:
             for batch in requests.read(cell, self._store):
                 found = _respond(cell, held.loaded, batch, answers, unconditional)
                 writer.write_table(tables.build("responses", [shared | tally.judge(one) for one in found]))
@@ -101,7 +102,7 @@ class Responder:
             "commit": commit(held.loaded),
         }
         seconds = time.monotonic() - started
-        self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions()))
+        self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions(), artefacts))
 
     def _nearest(self, answers: dict[str, object], cell: EvaluateCell) -> Chooser | None:
         """What BERTScore accuracy is computed with, kept from cell to cell; None where the study asks for none."""
@@ -137,8 +138,7 @@ class Responder:
         if run is None:
             held.loaded, held.adapter = adapters.detach(held.loaded), None
             return
-        folder = self._store.folder(run_folder(run), str(run.inputs))
-        held.loaded = adapters.switch_adapter(held.loaded, folder)
+        held.loaded = adapters.switch_adapter(held.loaded, tuned_folder(run, self._store))
         adapters.prove_active(held.loaded, tokens.encode(held.loaded.tokenizer, [prompts.ANSWER_CUE])[0])
         held.adapter = run.slug
 

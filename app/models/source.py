@@ -1,8 +1,10 @@
 """Where the weights of a plan's base model or run lie, and on which device they are held."""
 
+from pathlib import Path
+
 import torch
 
-from app.errors import CellError
+from app.errors import CellError, StoreError
 from app.models.loading import ModelSource
 from app.plan import Base, Needs, Run
 from app.store import Store
@@ -21,7 +23,8 @@ def run_folder(run: Run) -> str:
 def base_source(base: Base, store: Store) -> ModelSource:
     """The base model's weights: from the store if they were made here, else as the study names them."""
     if base.stored:
-        folder = store.folder(base_folder(base), str(base.inputs))
+        kind = "pretrain" if base.source == "ladder" else "convert"
+        folder = _folder(base_folder(base), str(base.inputs), f"{kind}/{base.slug}", store)
         return ModelSource("checkpoint", str(folder), None, base.dtype)
     kind = "hub" if base.source == "hub" else "checkpoint"
     return ModelSource(kind, base.location, base.revision, base.dtype, base.trust_remote_code)
@@ -29,8 +32,19 @@ def base_source(base: Base, store: Store) -> ModelSource:
 
 def run_source(run: Run, store: Store) -> ModelSource:
     """The weights that answer for a fully tuned run."""
-    folder = store.folder(run_folder(run), str(run.inputs))
-    return ModelSource("checkpoint", str(folder), None, run.base.dtype)
+    return ModelSource("checkpoint", str(tuned_folder(run, store)), None, run.base.dtype)
+
+
+def tuned_folder(run: Run, store: Store) -> Path:
+    """A local folder with a tuned model, held against its record. Raises StoreError where it is damaged."""
+    return _folder(run_folder(run), str(run.inputs), f"tune/{run.slug}", store)
+
+
+def _folder(relative: str, mark: str, slug: str, store: Store) -> Path:
+    record = store.read_record(slug)
+    if record is None:
+        raise StoreError(f"{store.shown(relative)} has no record: run the same command again to make it anew")
+    return store.folder(relative, mark, record)
 
 
 def device(needs: Needs) -> str:

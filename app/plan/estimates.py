@@ -69,6 +69,8 @@ def tuning(run: Run) -> Tuning:
         recipe.gradient_checkpointing,
     )  # fmt: skip
     gpus = _gpus(base, held)
+    if recipe.workers > 1:  # they talk to each other through NCCL, which wants whole GPUs
+        gpus = math.ceil(gpus)
     copies = 4 if recipe.method == "full" else 1.5  # weights, gradients and two moments; or frozen weights
     memory = _memory(base, copies, on_gpu=gpus > 0)
     needs = Needs(base.resources.cpus, gpus, memory, recipe.workers)

@@ -10,7 +10,7 @@ from app.identity import versions
 from app.models.loading import ModelSource, load, parameters, save_checkpoint
 from app.models.source import base_folder
 from app.pretraining import loop
-from app.store import Record
+from app.store import Artefact, Record
 from app.trials import STATE, Payload, Progress
 
 
@@ -33,10 +33,12 @@ def pretrain(payload: Payload, progress: Progress) -> None:
         def report(at: loop.Progress) -> None:
             progress(at.step, at.steps, save if state.exists() else None)
 
-        with store.new_folder(base_folder(cell.base)) as folder:
+        artefacts: dict[str, Artefact] = {}
+        with store.new_folder(base_folder(cell.base), artefacts) as folder:
             result = loop.pretrain(spec, folder, state=state, report=report)
     facts = {key: value for key, value in result._asdict().items() if key != "seconds"}
-    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, time.monotonic() - started, versions()))
+    seconds = time.monotonic() - started
+    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, versions(), artefacts))
 
 
 def convert(payload: Payload, progress: Progress) -> None:
@@ -44,9 +46,11 @@ def convert(payload: Payload, progress: Progress) -> None:
     started = time.monotonic()
     cell, store = payload.cell, payload.store
     loaded = load(ModelSource("gguf", cell.base.location, None, cell.base.dtype))
-    with store.new_folder(base_folder(cell.base)) as folder:
+    artefacts: dict[str, Artefact] = {}
+    with store.new_folder(base_folder(cell.base), artefacts) as folder:
         folder.rmdir()  # it writes a folder that is not there yet
         save_checkpoint(loaded, folder)
     facts = {"parameters": parameters(loaded)}
-    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, time.monotonic() - started, versions()))
+    seconds = time.monotonic() - started
+    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, versions(), artefacts))
     progress(1, 1)

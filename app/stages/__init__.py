@@ -4,6 +4,7 @@ Each cell is computed as soon as what it builds on is there, and only where the 
 along the cells that need it and no others; what was finished stays.
 """
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +62,9 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
     store.check(file.study.name)
     with store.exclusive():
         store.tidy()
+        for slug, flaw in store.survey().flaws.items():
+            logging.getLogger(__name__).warning("%s; %s is computed anew", flaw, slug)
+            store.delete_record(slug)
         found = status(planned, store)
         if found.stale:
             if not replace:

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import pyarrow as pa
 
 from app import tables
 from app.analysis import correlation, gather, pairs, report
-from app.errors import CellError, ModelError, TaskError
+from app.errors import CellError, ModelError, StoreError, TaskError
 from app.evaluation import renderings, requests
 from app.identity import fingerprint
 from app.plan import Ended, Plan
@@ -37,7 +38,12 @@ def audit(planned: Plan, store: Store, load: Callable[[Task], TaskData]) -> None
             continue
         try:
             rows = check()
-        except (TaskError, ModelError, CellError) as fault:  # a check that cannot be made takes no result away
+        except (
+            TaskError,
+            ModelError,
+            CellError,
+            StoreError,
+        ) as fault:  # a check that cannot be made takes no result away
             logging.getLogger(__name__).warning("the table of %s was not made: %s", name, fault)
             continue
         store.write_table(name, path, tables.build(name, rows, {_IDENTITY.decode(): identity}))
@@ -82,7 +88,12 @@ def _planned_pairs(planned: Plan) -> int:
 
 
 def _table(store: Store, name: str, path: str) -> pa.Table | None:
-    return store.read_table(name, path) if store.exists(path) else None
+    """A table, or None where there is none that can be read."""
+    try:
+        return store.read_table(name, path) if store.exists(path) else None
+    except StoreError as fault:
+        logging.getLogger(__name__).warning("%s; it is made anew", fault)
+        return None
 
 
 def _facts(planned: Plan, store: Store, failures: Sequence[Ended]) -> report.Facts:
@@ -92,7 +103,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended]) -> report.Fac
     seconds: dict[str, float] = {}
     for record in kept:
         seconds[record.kind] = seconds.get(record.kind, 0.0) + record.seconds
-    data = {cell.task.name: cell for cell in planned.evaluations if cell.slug in records}
+    asked = {c.task.name: records[c.slug].result["requests"] for c in planned.evaluations if c.slug in records}
     return report.Facts(
         study=study.name,
         description=study.description,
@@ -108,7 +119,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended]) -> report.Fac
         failed=[(failure.slug, failure.reason) for failure in failures],
         fingerprints={
             "plan": fingerprint([cell.fingerprint for cell in planned.cells]),
-            "data": fingerprint({name: requests.facts(cell, store).data for name, cell in data.items()}),
+            "data": fingerprint({name: cast(dict[str, str], facts)["data"] for name, facts in asked.items()}),
         },
         contamination=_table(store, "contamination", CONTAMINATION),
         renderings=_table(store, "renderings", RENDERINGS),

@@ -1,15 +1,17 @@
-"""Supervised tuning of one model in one process, in plain torch; resumes at the exact step.
+"""Supervised tuning of one model, by one process or by several; resumes at the exact step.
 
-Batches are a function of lengths and seed. Rows are padded on the left, so that all answers end in the same
-column and logits are computed for those columns alone (`logits_to_keep`), never for the whole prompt.
+Batches are a function of lengths and seed; workers and passes divide each one, and weigh every answer token alike.
+Rows are padded on the left, so that all answers end in the same column and logits are computed for those columns alone
+(`logits_to_keep`), never for the whole prompt.
 """
 
 import inspect
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -17,8 +19,11 @@ from transformers import PreTrainedModel
 
 from app.errors import CellError
 from app.tuning.encoding import Encoded
+from app.tuning.sharding import ALONE, Settings, Stepper, Team, stepper
 
 VERSION = "1"
+_APART = 1_000_003  # of the seeds of two workers
+_NOTHING = (Encoded((0, 0), 1),)  # a pass that must be made, and adds nothing
 _WINDOW = 16  # batches sorted by length together: less padding, yet still a random order
 
 
@@ -38,6 +43,13 @@ class Schedule:
     """Half precision to compute in where the weights are held in float32."""
     max_gradient: float = 1.0
     """Gradients are clipped to this norm."""
+    rows: int | None = None
+    """Examples of one pass of one worker; None: its whole share of the batch."""
+
+    def passes(self, workers: int) -> int:
+        """Passes that one worker makes in a full step."""
+        own = math.ceil(self.batch / workers)
+        return math.ceil(own / min(self.rows or own, own))
 
 
 class Tuned(NamedTuple):
@@ -55,47 +67,55 @@ class Tuned(NamedTuple):
 Report = Callable[[int, int, Callable[[Path], None]], None]
 
 
-def train(
-    model: nn.Module, examples: Sequence[Encoded], schedule: Schedule, seed: int, state: Path | None, report: Report
-) -> Tuned:
-    """Tune `model` in place: its parameters that require gradients.
+class Result(NamedTuple):
+    """What `train` leaves beside the model."""
 
-    `report(step, steps, save)` is called after each step; `state` is a file that an earlier `save` wrote.
-    Raises CellError when the loss is no longer finite.
+    tuned: Tuned
+    losses: list[float]
+    """Of each step, in nats per answer token."""
+    weights: Mapping[str, torch.Tensor] | None
+    """Trained weights on the first worker, where the model itself holds but a part of them (zero3)."""
+
+
+def train(
+    model: nn.Module,
+    examples: Sequence[Encoded],
+    schedule: Schedule,
+    seed: int,
+    state: Path | None,
+    report: Report,
+    team: Team = ALONE,
+) -> Result:
+    """Tune `model` in place: its parameters that require gradients. Every worker of the team calls this alike.
+
+    `report(step, steps, save)` is called after each step; `state` is a file that an earlier `save` of the same worker
+    wrote. Raises CellError, on all workers, when the loss is no longer finite.
     """
-    torch.manual_seed(seed)
-    device = next(model.parameters()).device
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    decayed = [p for p in parameters.values() if p.dim() > 1]
-    others = [p for p in parameters.values() if p.dim() <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=schedule.learning_rate,
-        betas=(0.9, 0.999),
-    )
-    plan = batches([len(example.ids) for example in examples], schedule.batch, schedule.epochs, seed)
-    losses: list[float] = []
-    if state is not None:
-        losses = _restore(state, parameters, optimiser)
+    torch.manual_seed(seed + _APART * team.rank)  # dropout differs between workers
+    lengths = [len(example.ids) for example in examples]
+    plan = batches(lengths, schedule.batch, schedule.epochs, seed)
+    passes = schedule.passes(team.size)
+    settings = Settings(schedule.learning_rate, schedule.weight_decay, schedule.max_gradient, passes, schedule.autocast)
+    hands = stepper(model, settings, team)
+    losses = [] if state is None else _restore(state, hands)
     model.train()
     for step in range(len(losses), len(plan)):
-        rows = [examples[index] for index in plan[step]]
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.learning_rate * rate(step, len(plan), schedule.warmup)
-        with torch.autocast(device.type, dtype=schedule.autocast, enabled=schedule.autocast is not None):
-            loss = _loss(model, rows, device)
-        if not torch.isfinite(loss):
-            raise CellError(f"the loss became {loss.item()} at step {step}: lower learning_rate")
-        loss.backward()
-        nn.utils.clip_grad_norm_(list(parameters.values()), schedule.max_gradient)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        losses.append(loss.item())
-        report(step + 1, len(plan), lambda path: _save(path, parameters, optimiser, losses))
+        rate_now = schedule.learning_rate * rate(step, len(plan), schedule.warmup)
+        for group in hands.optimiser.param_groups:
+            group["lr"] = rate_now
+        own = divide(plan[step], lengths, schedule.rows, passes, team)
+        answers = sum(examples[index].answer for index in plan[step])
+        loss = _accumulate(hands, [[examples[index] for index in rows] for rows in own], answers, schedule)
+        if not math.isfinite(loss):
+            raise CellError(f"the loss became {loss} at step {step}: lower learning_rate")
+        hands.update()
+        losses.append(loss)
+        report(step + 1, len(plan), lambda path: _save(path, hands, losses))
     model.eval()
     seen = [examples[index] for batch in plan for index in batch]
     last = losses[-max(1, len(losses) // 10) :]
-    return Tuned(len(plan), sum(len(e.ids) for e in seen), sum(e.answer for e in seen), sum(last) / max(1, len(last)))
+    tokens, answers = sum(len(e.ids) for e in seen), sum(e.answer for e in seen)
+    return Result(Tuned(len(plan), tokens, answers, sum(last) / max(1, len(last))), losses, hands.weights())
 
 
 def batches(lengths: Sequence[int], size: int, epochs: int, seed: int) -> list[list[int]]:
@@ -122,8 +142,33 @@ def rate(step: int, steps: int, warmup: float) -> float:
     return 1 - 0.95 * (step - rise) / max(1, steps - rise)
 
 
-def _loss(model: nn.Module, rows: Sequence[Encoded], device: torch.device) -> torch.Tensor:
-    """Mean cross-entropy over all answer tokens of the batch, in nats."""
+def divide(batch: Sequence[int], lengths: Sequence[int], rows: int | None, passes: int, team: Team) -> list[list[int]]:
+    """One worker's passes over a step's examples: each goes to one worker, neighbours in length to different ones.
+
+    A team's workers make as many passes each, if need be empty ones: a forward pass may be a meeting of them all.
+    """
+    own = sorted(batch, key=lambda index: lengths[index])[team.rank :: team.size]
+    size = rows or max(1, len(own))
+    found = [own[start : start + size] for start in range(0, len(own), size)]
+    return found if team.size == 1 else found + [[] for _ in range(passes - len(found))]
+
+
+def _accumulate(hands: Stepper, passes: Sequence[Sequence[Encoded]], answers: int, schedule: Schedule) -> float:
+    """Make a step's passes; its loss: the mean over all workers' answer tokens, in nats."""
+    device, half = hands.device, schedule.autocast
+    total = torch.zeros((), device=device)
+    for number, rows in enumerate(passes, 1):
+        with hands.one_pass(last=number == len(passes)):
+            with torch.autocast(device.type, dtype=half, enabled=half is not None):
+                loss = _sum(hands.called, rows or _NOTHING, device) / answers
+            loss = loss if rows else loss * 0
+            hands.backward(loss)
+        total = total + loss.detach()
+    return hands.total(total).item()
+
+
+def _sum(model: nn.Module, rows: Sequence[Encoded], device: torch.device) -> torch.Tensor:
+    """Cross-entropy summed over the answer tokens of some examples, in nats."""
     longest = max(len(row.ids) for row in rows)
     answers = max(row.answer for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
@@ -134,12 +179,14 @@ def _loss(model: nn.Module, rows: Sequence[Encoded], device: torch.device) -> to
         mask[index, longest - len(row.ids) :] = 1
         labels[index, answers - row.answer :] = torch.tensor(row.ids[-row.answer :])
     logits = _answer_logits(model, ids.to(device), mask.to(device), answers)
-    return nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]).float(), labels.to(device).reshape(-1))
+    flat = logits.reshape(-1, logits.shape[-1]).float()
+    return nn.functional.cross_entropy(flat, labels.to(device).reshape(-1), reduction="sum")
 
 
 def _answer_logits(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor, answers: int) -> torch.Tensor:
     """Logits that predict the last `answers` columns, shape (rows, answers, vocabulary)."""
-    inner = cast(PreTrainedModel, getattr(model, "get_base_model", lambda: model)())
+    whole = cast(nn.Module, getattr(model, "module", model))  # what a stepper wraps
+    inner = cast(PreTrainedModel, getattr(whole, "get_base_model", lambda: whole)())
     accepted = inspect.signature(inner.forward).parameters
     more: dict[str, object] = {"use_cache": False}
     if "position_ids" in accepted:
@@ -149,28 +196,24 @@ def _answer_logits(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor, answ
     return model(input_ids=ids, attention_mask=mask, **more).logits[:, -answers - 1 : -1]
 
 
-def _save(
-    path: Path, parameters: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, losses: list[float]
-) -> None:
+def _save(path: Path, hands: Stepper, losses: list[float]) -> None:
     torch.save(
         {
-            "parameters": {name: p.detach() for name, p in parameters.items()},
-            "optimiser": optimiser.state_dict(),
+            **hands.state(),
             "losses": losses,
             "generator": torch.get_rng_state(),  # dropout
-            "generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "generators": [torch.cuda.get_rng_state(hands.device)] if hands.device.type == "cuda" else [],
         },
         path,
     )
 
 
-def _restore(path: Path, parameters: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer) -> list[float]:
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    with torch.no_grad():
-        for name, value in state["parameters"].items():
-            parameters[name].copy_(value)
-    optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["generator"])
-    if state["generators"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["generators"])
-    return cast(list[float], state["losses"])
+def _restore(path: Path, hands: Stepper) -> list[float]:
+    state = cast(dict[str, Any], torch.load(path, weights_only=True, map_location="cpu"))
+    losses = cast(list[float], state.pop("losses"))
+    generator, generators = state.pop("generator"), state.pop("generators")
+    hands.restore(state, len(losses))
+    torch.set_rng_state(generator)
+    if generators and hands.device.type == "cuda":
+        torch.cuda.set_rng_state(generators[0], hands.device)
+    return losses

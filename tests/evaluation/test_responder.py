@@ -222,8 +222,8 @@ def test_an_evaluation_that_no_node_can_hold_is_refused_instead_of_waiting_for_e
 ) -> None:
     text = STUDY.format(base=base_folder).replace("name: tiny", "name: tiny, resources: {cpus: 64}")
     plan = stages.plan(parse(text, tmp_path / "study.yaml"))
-    with pytest.raises(CellError, match="64 CPUs"):
-        stream.evaluate("small", plan.evaluations[:1], Store(tmp_path / "store"), lambda slug, failure: None)
+    with pytest.raises(CellError, match=r"needs 64 CPUs on one node; the largest has 2.*lower `resources` of tiny"):
+        stages.feasible(plan.evaluations)
 
 
 CHAT = "{% for turn in messages %}solution : {{ turn.content }}\nresult :\n{% endfor %}"

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,6 @@ from app.errors import StoreError
 from app.store import Record, Store
 
 RECORD = Record("tune", "tune/llama.lora-s0", {"rate": 0.1, "text": "ä"}, {"loss": 1.5}, 2.0, {"python": "3.11"})
-
-
-@pytest.fixture(params=["path", "uri"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """The same store as a path and as a URI."""
-    return Store(tmp_path / "store" if request.param == "path" else (tmp_path / "store").as_uri())
 
 
 def files(root: Path) -> set[str]:
@@ -91,22 +86,22 @@ def test_a_store_belongs_to_the_study_that_claimed_it(store: Store) -> None:
 
 
 @pytest.mark.parametrize("thing", ["notes.txt", "photos/one.jpg", ".config/settings"])
-def test_a_folder_of_something_else_is_not_taken_over(store: Store, thing: str) -> None:
-    assert store.local
-    path = store.local / thing
+def test_a_folder_of_something_else_is_not_taken_over(local_store: Store, thing: str) -> None:
+    assert local_store.local
+    path = local_store.local / thing
     path.parent.mkdir(parents=True)
     path.write_text("mine")
     with pytest.raises(StoreError, match="not empty and not a FewTune store"):
-        claim(store, "study", "")
-    assert files(store.local) == {thing}
+        claim(local_store, "study", "")
+    assert files(local_store.local) == {thing}
 
 
-def test_an_empty_folder_can_become_a_store(store: Store) -> None:
-    assert store.local
-    store.local.mkdir()
-    with store.exclusive():
-        claim(store, "study", "")
-    header = store.header()
+def test_an_empty_folder_can_become_a_store(local_store: Store) -> None:
+    assert local_store.local
+    local_store.local.mkdir()
+    with local_store.exclusive():
+        claim(local_store, "study", "")
+    header = local_store.header()
     assert header is not None
     assert header["study"] == "study"
 
@@ -194,17 +189,17 @@ def test_a_writer_that_is_killed_leaves_no_damaged_record(after: int, tmp_path: 
         assert len(str(record.inputs["text"])) % 50_000 == 0
 
 
-def test_a_file_whose_writing_fails_does_not_appear(store: Store) -> None:
+def test_a_file_whose_writing_fails_does_not_appear(local_store: Store) -> None:
     schema = tables.schema("pairs")
     with (  # noqa: PT012 - the fault is to come after a first batch
         pytest.raises(RuntimeError, match="halfway"),
-        store.parquet_writer("tables/pairs.parquet", schema) as writer,
+        local_store.parquet_writer("tables/pairs.parquet", schema) as writer,
     ):
         writer.write_table(schema.empty_table())
         raise RuntimeError("halfway")
-    assert store.local
-    assert not store.exists("tables/pairs.parquet")
-    assert files(store.local) == set()
+    assert local_store.local
+    assert not local_store.exists("tables/pairs.parquet")
+    assert files(local_store.local) == set()
 
 
 def test_a_file_whose_rewriting_fails_stays_as_it_was(store: Store) -> None:
@@ -220,40 +215,45 @@ def test_a_table_that_is_not_there_is_told(store: Store) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"kind": "tune"}', b"[]", b'{"what": 1}', b"\xff\x00\x01"])
-def test_a_damaged_record_is_told_with_its_file_and_remedy(store: Store, text: bytes) -> None:
-    assert store.local
-    path = store.local / "records" / f"{RECORD.slug}.json"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(text)
-    for read in (lambda: store.read_record(RECORD.slug), store.records):
-        with pytest.raises(StoreError, match=r"lora-s0\.json is damaged .*: delete it to"):
-            read()
+def test_a_damaged_record_counts_as_none_and_is_named(
+    store: Store, overwrite: Callable[[Store, str, bytes], None], text: bytes
+) -> None:
+    sound = replace(RECORD, slug="tune/sound")
+    for record in (RECORD, sound):
+        store.write_record(record)
+    overwrite(store, f"records/{RECORD.slug}.json", text)
+    assert store.read_record(RECORD.slug) is None
+    assert store.records() == {sound.slug: sound}
+    found = store.survey()
+    assert found.records == {sound.slug: sound}
+    assert list(found.flaws) == [RECORD.slug]
+    assert "lora-s0.json is damaged" in found.flaws[RECORD.slug]
 
 
-def test_a_new_folder_takes_its_place_whole_and_replaces_the_old(store: Store) -> None:
+def test_a_new_folder_takes_its_place_whole_and_replaces_the_old(local_store: Store) -> None:
     for text in ("one", "two"):
-        with store.new_folder("checkpoints/run") as folder:
+        with local_store.new_folder("checkpoints/run") as folder:
             (folder / "weights").write_text(text)
             (folder / text).write_text("")
-            found = store.exists("checkpoints/run/weights") and store.read_text("checkpoints/run/weights")
+            found = local_store.exists("checkpoints/run/weights") and local_store.read_text("checkpoints/run/weights")
             assert found == (False if text == "one" else "one")
-    assert store.local
-    assert files(store.local) == {"checkpoints/run/weights", "checkpoints/run/two"}
-    assert store.folder("checkpoints/run", "mark").joinpath("weights").read_text() == "two"
+    assert local_store.local
+    assert files(local_store.local) == {"checkpoints/run/weights", "checkpoints/run/two"}
+    assert local_store.folder("checkpoints/run", "mark").joinpath("weights").read_text() == "two"
 
 
-def test_a_new_folder_whose_filling_fails_leaves_the_old_one(store: Store) -> None:
-    with store.new_folder("models/base") as folder:
+def test_a_new_folder_whose_filling_fails_leaves_the_old_one(local_store: Store) -> None:
+    with local_store.new_folder("models/base") as folder:
         (folder / "weights").write_text("one")
     with (  # noqa: PT012 - the fault is to come after a first file
         pytest.raises(RuntimeError),
-        store.new_folder("models/base") as folder,
+        local_store.new_folder("models/base") as folder,
     ):
         (folder / "weights").write_text("two")
         raise RuntimeError
-    assert store.local
-    assert store.read_text("models/base/weights") == "one"
-    assert files(store.local) == {"models/base/weights"}
+    assert local_store.local
+    assert local_store.read_text("models/base/weights") == "one"
+    assert files(local_store.local) == {"models/base/weights"}
 
 
 def test_a_folder_that_is_missing_is_told(store: Store) -> None:
@@ -273,11 +273,11 @@ def test_unfinished_files_are_no_records(store: Store) -> None:
     assert store.records() == {}
 
 
-def test_tidying_removes_what_a_killed_run_had_begun_and_nothing_else(store: Store) -> None:
-    store.write_record(RECORD)
-    store.write_text("models/base.1234.tmp/weights", "half")
-    store.write_text("tables/t.parquet.1234.tmp", "half")
-    store.tidy()
-    assert store.local
-    assert files(store.local) == {f"records/{RECORD.slug}.json"}
-    assert not store.exists("models/base.1234.tmp")
+def test_tidying_removes_what_a_killed_run_had_begun_and_nothing_else(local_store: Store) -> None:
+    local_store.write_record(RECORD)
+    local_store.write_text("models/base.1234.tmp/weights", "half")
+    local_store.write_text("tables/t.parquet.1234.tmp", "half")
+    local_store.tidy()
+    assert local_store.local
+    assert files(local_store.local) == {f"records/{RECORD.slug}.json"}
+    assert not local_store.exists("models/base.1234.tmp")

@@ -1,0 +1,296 @@
+"""Tables and report of a store, brought to a folder of this machine and checked: sizes, hashes, what is missing.
+
+Straight from the store where it can be reached from here. Where it cannot, a small job gathers on the cluster, packs
+the folder into parts in the head's log folder, and the dashboard hands those over. Either way `gathered.json` says
+what was brought and from where; gathering again brings only what changed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import tarfile
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from pyarrow import fs
+
+from app.errors import StoreError, TargetError
+from app.launch import journal
+from app.store import Record, Store
+
+if TYPE_CHECKING:
+    from app.launch.remote import Target
+
+MANIFEST = "gathered.json"
+_FOLDERS, _FILES = ("tables", "report"), ("study.yaml",)
+_RESPONSES = "tables/responses"
+_TRIES = 3  # of a file or part that arrives damaged
+_BLOCK = 1 << 20  # bytes read at once
+_PART = 16 << 20  # bytes that the dashboard hands over at once
+_KEPT = 1800.0  # seconds that parts wait to be fetched
+_BUNDLE_PATIENCE = 1800.0  # seconds for a job that reads a large store
+
+
+class File(NamedTuple):
+    """One file that was brought."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What lies in the folder, as its `gathered.json` has it."""
+
+    store: str
+    """Root that it comes from."""
+    study: str
+    files: Mapping[str, File]
+    """Path below the folder -> what it must be."""
+    planned: Mapping[str, int]
+    """Kind -> cells of the study."""
+    done: Mapping[str, int]
+    """Kind -> cells with a record."""
+    missing: tuple[str, ...]
+    """Cells without one."""
+    versions: Mapping[str, tuple[str, ...]]
+    """Package -> the versions that the records name; several where machines or times differ."""
+    seconds: Mapping[str, float]
+    """Kind -> what its cells took."""
+
+
+def direct(store: Store, out: Path, *, responses: bool = True) -> Gathered:
+    """Bring tables, report and study file of a store. Raises StoreError where it is none, or a file arrives damaged."""
+    header = store.header()
+    if header is None:
+        raise StoreError(f"{store.root} is not a FewTune store: give the folder or URI that `fewtune run` named")
+    before = _before(out, store.root)
+    records = store.records()
+    named = {path: digest for record in records.values() for path, digest in _named(record)}
+    files = {path: _brought(store, path, out, before, named.get(path)) for path in _listed(store, responses)}
+    made = _gathered(store, str(header["study"]), files, records)
+    _finish(out, made, before)
+    return made
+
+
+def through(target: "Target", store: str, out: Path, *, responses: bool = True, env: Sequence[str] = ()) -> Gathered:
+    """The same by way of a cluster that reaches the store. Raises TargetError or StoreError."""
+    asked = [store, *([] if responses else ["--without-responses"])]
+    job, answer = target.ask("jobs.bundle", *asked, env=env, patience=_BUNDLE_PATIENCE)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fewtune-gather-") as name:
+            packed, arrived = Path(name, "bundle.tar"), Path(name, "bundle")
+            with packed.open("wb") as stream:
+                for part in cast(list[list[object]], answer["parts"]):
+                    file, size, digest = cast(tuple[str, int, str], part)
+                    stream.write(_part(lambda wanted=file: target.fetch(job.node, wanted), file, File(size, digest)))
+            with tarfile.open(packed) as bundle:
+                bundle.extractall(arrived, filter="data")
+            made = _read(arrived)
+            if made is None:
+                raise TargetError(f"what {target.url} sent of {store} has no {MANIFEST}: gather again")
+            before = _before(out, made.store)
+            for path, expected in made.files.items():
+                if _file(arrived / path) != expected:
+                    raise TargetError(f"{path} arrived damaged from {target.url}: gather again")
+                _place(arrived / path, out / path)
+            _finish(out, made, before)
+            return made
+    finally:
+        target.stop(job.id)  # it removes the parts
+
+
+def bundle(store: Store, logs: Path, *, responses: bool, tell: Callable[[object], None]) -> None:
+    """The cluster's side: gather, pack into parts below `logs`, tell their names, remove them when stopped."""
+    parts: list[Path] = []
+    name = f"fewtune-bundle-{uuid.uuid4().hex[:8]}"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="fewtune-bundle-") as folder, suppress(KeyboardInterrupt):
+        direct(store, Path(folder, "bundle"), responses=responses)
+        packed = Path(folder, "bundle.tar")
+        with tarfile.open(packed, "w") as archive:
+            archive.add(Path(folder, "bundle"), arcname=".")
+        try:
+            with packed.open("rb") as stream:
+                while block := stream.read(_PART):
+                    parts.append(logs / f"{name}-{len(parts):04}.tar")
+                    parts[-1].write_bytes(block)
+            tell({"parts": [[part.name, *_of(part)] for part in parts]})
+            time.sleep(_KEPT)
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
+
+
+def logs() -> Path:
+    """The folder of this node's logs, which the dashboard hands out; a Ray session must be there."""
+    from ray._private import worker
+
+    return Path(cast(Any, worker)._global_node.get_logs_dir_path())
+
+
+# --- what is there ---------------------------------------------------------------------------------------------
+
+
+def _listed(store: Store, responses: bool) -> dict[str, fs.FileInfo]:
+    """Path -> size and time of the files to bring."""
+    found: dict[str, fs.FileInfo] = {}
+    for folder in _FOLDERS:
+        selector = fs.FileSelector(store.path(folder), allow_not_found=True, recursive=True)
+        for info in store.filesystem.get_file_info(selector):
+            path = info.path.removeprefix(store.path(""))
+            if info.type == fs.FileType.File and not path.endswith(".tmp"):
+                found[path] = info
+    found |= {path: store.filesystem.get_file_info(store.path(path)) for path in _FILES}
+    kept = {path: info for path, info in found.items() if responses or not path.startswith(_RESPONSES)}
+    return dict(sorted(kept.items()))
+
+
+def _named(record: Record) -> list[tuple[str, str]]:
+    """Artefacts of a record with their hashes."""
+    return [(path, artefact.sha256) for path, artefact in record.artefacts.items()]
+
+
+def _gathered(store: Store, study: str, files: Mapping[str, File], records: Mapping[str, Record]) -> Gathered:
+    """The manifest: the files, and how the cells stand."""
+    outline = journal.read_outline(store)
+    cells = {cell.slug: cell.kind for cell in outline.cells} if outline else {s: r.kind for s, r in records.items()}
+    done = {slug: kind for slug, kind in cells.items() if slug in records}
+    seconds = {kind: sum(records[slug].seconds for slug in done if done[slug] == kind) for kind in {*done.values()}}
+    versions: dict[str, set[str]] = {}
+    for record in records.values():
+        for package, version in record.environment.items():
+            versions.setdefault(package, set()).add(version)
+    shown = {package: tuple(sorted(found)) for package, found in sorted(versions.items())}
+    missing = tuple(slug for slug in cells if slug not in done)
+    spent = {kind: round(total, 1) for kind, total in sorted(seconds.items())}
+    planned = dict(Counter(cells.values()))
+    return Gathered(store.root, study, files, planned, dict(Counter(done.values())), missing, shown, spent)
+
+
+# --- bringing --------------------------------------------------------------------------------------------------
+
+
+def _brought(store: Store, path: str, out: Path, before: Gathered | None, sha256: str | None) -> File:
+    """Bring one file unless it is there. Raises StoreError where it does not arrive as the store has it."""
+    target, known = out / path, before.files.get(path) if before else None
+    for _ in range(_TRIES):
+        info = store.filesystem.get_file_info(store.path(path))
+        if known and _unchanged(target, info, known):
+            return known
+        arriving = target.with_name(f"{target.name}.tmp")
+        arriving.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            sent = _copy(store, path, arriving)
+            if sent.bytes == info.size and _file(arriving) == sent and sha256 in (None, sent.sha256):
+                arriving.replace(target)
+                _stamp(target, info)
+                return sent
+        finally:
+            arriving.unlink(missing_ok=True)
+    raise StoreError(f"{store.shown(path)} did not arrive whole: gather again, or run the study again to have it made")
+
+
+def _copy(store: Store, path: str, arriving: Path) -> File:
+    """Copy, hashing what is read."""
+    digest, size = hashlib.sha256(), 0
+    with store.filesystem.open_input_stream(store.path(path)) as source, arriving.open("wb") as stream:
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            size += stream.write(block)
+    return File(size, digest.hexdigest())
+
+
+def _unchanged(target: Path, info: fs.FileInfo, known: File) -> bool:
+    """Whether a file was brought before, is whole, and its source has the time and size that it had then."""
+    if not target.is_file() or info.size != known.bytes or info.mtime_ns is None:
+        return False
+    return abs(target.stat().st_mtime_ns - info.mtime_ns) < 1_000 and _file(target) == known
+
+
+def _stamp(target: Path, info: fs.FileInfo) -> None:
+    """Give a file the time of its source, by which the next gathering knows it."""
+    if info.mtime_ns is not None:
+        os.utime(target, ns=(info.mtime_ns, info.mtime_ns))
+
+
+def _part(fetch: Callable[[], bytes], name: str, expected: File) -> bytes:
+    """One part, fetched again where it arrives cut off. Raises TargetError."""
+    for _ in range(_TRIES):
+        block = fetch()
+        if File(len(block), hashlib.sha256(block).hexdigest()) == expected:
+            return block
+    raise TargetError(f"{name} arrived damaged {_TRIES} times: gather again, or from the store itself")
+
+
+def _place(source: Path, target: Path) -> None:
+    """Put a checked file in its place, if another is there."""
+    if target.is_file() and _file(target) == _file(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    arriving = target.with_name(f"{target.name}.tmp")
+    shutil.copyfile(source, arriving)
+    arriving.replace(target)
+
+
+def _of(path: Path) -> File:
+    return _file(path) or File(0, "")
+
+
+def _file(path: Path) -> File | None:
+    """What a file of this machine is, read from the disk."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return File(path.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+# --- the manifest ----------------------------------------------------------------------------------------------
+
+
+def _before(out: Path, root: str) -> Gathered | None:
+    """What was gathered into a folder before. Raises StoreError where it holds something else."""
+    found = _read(out)
+    if found is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StoreError(f"{out} is not empty and holds nothing that was gathered: give another --out")
+    if found is not None and found.store != root:
+        raise StoreError(f"{out} holds what was gathered from {found.store}, not from {root}: give another --out")
+    return found
+
+
+def _read(out: Path) -> Gathered | None:
+    try:
+        given = json.loads((out / MANIFEST).read_text())
+        given["files"] = {_within(path): File(*facts) for path, facts in given["files"].items()}
+        given["versions"] = {package: tuple(found) for package, found in given["versions"].items()}
+        given["missing"] = tuple(given["missing"])
+        return Gathered(**given)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _within(path: str) -> str:
+    """The path, if it is of what is gathered. Raises ValueError: a manifest may come from another machine."""
+    parts = PurePosixPath(path).parts
+    if ".." in parts or (path not in _FILES and parts[0] not in _FOLDERS):
+        raise ValueError(path)
+    return path
+
+
+def _finish(out: Path, made: Gathered, before: Gathered | None) -> None:
+    """Remove what the store no longer has, and write the manifest last."""
+    for path in set(before.files if before else ()) - set(made.files):
+        (out / path).unlink(missing_ok=True)
+    arriving = out / f"{MANIFEST}.tmp"
+    out.mkdir(parents=True, exist_ok=True)
+    arriving.write_text(json.dumps(asdict(made), sort_keys=True, indent=1))
+    arriving.replace(out / MANIFEST)

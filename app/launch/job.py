@@ -1,0 +1,28 @@
+"""A study as a job: it tells its log and its store how it goes, and ends well when it is stopped."""
+
+import signal
+
+from rich.console import Console
+
+from app import stages
+from app.errors import FewTuneError
+from app.launch.journal import Journal, Several
+from app.launch.progress import Lines
+from app.launch.remote import submission
+from app.launch.session import session
+from app.store import Store
+from app.study import load
+
+
+def study(path: str, root: str, mirror: str | None, *, replace: bool) -> str | int:
+    """Run a study to its end; returns what the process exits with: a sentence, or whether cells failed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `fewtune stop`: the journal hears of it
+    try:
+        file, store = load(path), Store(root)
+        with Journal(store, stages.plan(file), submission()) as journal, session():
+            outcome = stages.run(file, store, mirror, Several(Lines(Console()), journal), replace=replace)
+    except (FewTuneError, OSError) as fault:
+        return f"error {fault}"
+    except (KeyboardInterrupt, SystemExit):  # the latter is how Ray has a driver end on a signal
+        return "stopped: what was finished is kept; submit the study again and it goes on"
+    return int(bool(outcome.failures))

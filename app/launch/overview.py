@@ -1,0 +1,184 @@
+"""How a study stands, from its store alone: counts, both sides of every pair, causes of failures, time and spend."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from pyarrow import fs
+
+from app.errors import StoreError
+from app.launch import journal
+from app.launch.journal import Outline, Outlined, State
+from app.plan.schedule import NEEDED_FAILED
+from app.store import Store
+
+Standing = Literal["done", "part", "running", "waiting", "failed", "none"]
+"""Of one side of pairs; part: some of its evaluations are done. none: the study has no such evaluation."""
+_READERS = 16  # records are small files, of which object storage answers each in tens of milliseconds
+
+
+class Pair(NamedTuple):
+    """Both sides of the pairs of one row and column."""
+
+    base: Standing
+    tuned: Standing
+
+    @property
+    def void(self) -> bool:
+        """A failed side leaves nothing to compare."""
+        return "failed" in self
+
+
+class Grid(NamedTuple):
+    """Base models (or families) by tasks (or clusters of tasks)."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    pairs: Mapping[tuple[str, str], Pair]
+
+
+class Cause(NamedTuple):
+    """Cells that failed for one reason."""
+
+    reason: str
+    cells: tuple[str, ...]
+
+
+class Spend(NamedTuple):
+    """Hours of cores and of GPUs."""
+
+    cores: float
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How a study stands."""
+
+    study: str
+    store: str
+    outline: Outline
+    state: State | None
+    """Of the last run; None where none has begun, or it kept no journal."""
+    done: Mapping[str, float]
+    """Cell -> seconds that it took."""
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Kind -> cells done, and cells of the study."""
+        planned = Counter(cell.kind for cell in self.outline.cells)
+        done = Counter(cell.kind for cell in self.outline.cells if cell.slug in self.done)
+        return {kind: (done[kind], planned[kind]) for kind in planned}
+
+    def failed(self) -> dict[str, str]:
+        """Cell -> reason, of cells that failed in the last run and were not done since."""
+        causes = self.state.failed if self.state else {}
+        return {slug: why for why, slugs in causes.items() for slug in slugs if slug not in self.done}
+
+    def causes(self) -> list[Cause]:
+        """Root causes, most cells first; cells that only rest on failed ones are left out."""
+        found: dict[str, list[str]] = {}
+        for slug, reason in self.failed().items():
+            if reason != NEEDED_FAILED:
+                found.setdefault(reason, []).append(slug)
+        return sorted((Cause(why, tuple(slugs)) for why, slugs in found.items()), key=lambda cause: -len(cause.cells))
+
+    def dragged(self) -> int:
+        """Cells that failed only because what they rest on did."""
+        return sum(reason == NEEDED_FAILED for reason in self.failed().values())
+
+    def spent(self) -> Spend:
+        """By records, by cells at work, and by those that failed."""
+        seconds = dict(self.done)
+        if self.state:
+            seconds |= {slug: running.seconds for slug, running in self.state.running.items()}
+        spent = _hours(self.outline.cells, seconds)
+        if self.state is None:
+            return spent
+        wasted = self.state.wasted
+        return Spend(spent.cores + wasted.cores / 3600, spent.gpus + wasted.gpus / 3600)
+
+    def estimate(self) -> Spend:
+        """Of the whole study, by the plan."""
+        return _hours(self.outline.cells, {cell.slug: cell.seconds for cell in self.outline.cells})
+
+    def grid(self, rows: Literal["base", "family"] = "base", columns: Literal["task", "cluster"] = "task") -> Grid:
+        """Both sides of every pair of the study."""
+        sides: dict[tuple[str, str, str], list[str]] = {}
+        failed = self.failed()
+        for cell in self.outline.cells:
+            if cell.side:
+                key = (getattr(cell, rows), getattr(cell, columns), cell.side)
+                sides.setdefault(key, []).append(self._of(cell, failed))
+        names = dict.fromkeys(key[0] for key in sides), dict.fromkeys(key[1] for key in sides)
+        pairs = {
+            (row, column): Pair(_together(sides.get((row, column, "x"))), _together(sides.get((row, column, "y"))))
+            for row in names[0]
+            for column in names[1]
+        }
+        return Grid(tuple(names[0]), tuple(names[1]), pairs)
+
+    def _of(self, cell: Outlined, failed: Mapping[str, str]) -> str:
+        """How one evaluation stands; at work also counts the tuning that it waits for."""
+        if cell.slug in self.done:
+            return "done"
+        if cell.slug in failed:
+            return "failed"
+        running = self.state.running if self.state else {}
+        return "running" if cell.slug in running or f"tune/{cell.run}" in running else "waiting"
+
+
+def overview(store: Store, before: Overview | None = None) -> Overview:
+    """How the study of a store stands; `before` spares the reading of records that it has read.
+
+    Raises StoreError where nothing says what the study consists of.
+    """
+    outline = journal.read_outline(store) or _planned(store)
+    known = before.done if before else {}
+    slugs = _recorded(store)
+    fresh = [slug for slug in slugs if slug not in known]
+    with ThreadPoolExecutor(_READERS) as pool:
+        records = pool.map(store.read_record, fresh)
+        seconds = {slug: record.seconds for slug, record in zip(fresh, records, strict=True) if record}
+    done = {slug: known[slug] for slug in slugs if slug in known} | seconds
+    return Overview(outline.study, store.root, outline, journal.read(store), done)
+
+
+def _recorded(store: Store) -> list[str]:
+    """Slugs of all records, from the listing alone."""
+    selector = fs.FileSelector(store.path("records"), allow_not_found=True, recursive=True)
+    prefix = store.path("records") + "/"
+    paths = [info.path for info in store.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+    return sorted(path.removeprefix(prefix).removesuffix(".json") for path in paths if path.endswith(".json"))
+
+
+def _planned(store: Store) -> Outline:
+    """The plan of a store whose runs kept no journal, made anew from its study file."""
+    try:
+        from app import stages
+    except ImportError as fault:
+        raise StoreError(
+            f"{store.root} does not say what its study consists of, and here is no engine to plan it: "
+            f"pip install 'fewtune[engine]'"
+        ) from fault
+    return journal.outline(stages.plan(stages.of_store(store.root)[0]))
+
+
+def _together(standings: Sequence[str] | None) -> Standing:
+    """One word for several evaluations: a failure outweighs all, then what is at work."""
+    if not standings:
+        return "none"
+    if "failed" in standings:
+        return "failed"
+    if "running" in standings:
+        return "running"
+    if all(standing == "done" for standing in standings):
+        return "done"
+    return "part" if "done" in standings else "waiting"
+
+
+def _hours(cells: Sequence[Outlined], seconds: Mapping[str, float]) -> Spend:
+    cores = sum(cell.cores * seconds.get(cell.slug, 0.0) for cell in cells)
+    gpus = sum(cell.gpus * seconds.get(cell.slug, 0.0) for cell in cells)
+    return Spend(cores / 3600, gpus / 3600)

@@ -1,0 +1,151 @@
+"""The two ends of a tuning: what the loop is given (model and mixture), and what it leaves (folder and record)."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+import torch
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from torch import nn
+from transformers import PreTrainedModel
+
+from app.identity import fingerprint, versions
+from app.models.loading import LoadedModel, commit, context_length, load
+from app.models.source import base_source, run_folder
+from app.plan import Run, TuneCell
+from app.store import Artefact, Record, Store
+from app.tasks import contamination, loading
+from app.tasks.planned import task_of
+from app.tasks.task import Task, TaskData
+from app.trials import Payload
+from app.tuning.encoding import EncodedMixture, encode
+from app.tuning.loop import Result, Schedule
+from app.tuning.mixture import draw
+from app.tuning.sharding import trained
+
+
+class Prepared(NamedTuple):
+    """What the loop is given."""
+
+    model: PreTrainedModel
+    """All of a model to tune, or adapters on frozen weights."""
+    loaded: LoadedModel
+    mixture: EncodedMixture
+    schedule: Schedule
+    facts: Mapping[str, object]
+    """For the record."""
+    started: float
+    """On the monotonic clock."""
+
+
+def prepare(payload: Payload, device: str) -> Prepared:
+    """Load the base model, draw and encode the mixture: the same on all workers of a cell.
+
+    Raises FewTuneError where the base model or the mixture is at fault.
+    """
+    started = time.monotonic()
+    cell, store = cast(TuneCell, payload.cell), payload.store
+    run, recipe = cell.run, cell.run.recipe
+    torch.set_num_threads(cell.needs.cpus)
+    source = base_source(run.base, store)
+    # All weights are updated in float32: half precision loses small updates. Adapters are float32 in any case.
+    loaded = load(replace(source, dtype="float32") if recipe.method == "full" else source, device)
+    torch.manual_seed(run.seed)
+    model = _trainable(cast(PreTrainedModel, loaded.model), run)
+
+    tasks = [task_of(task) for task in run.mixture]
+    data = {task.name: loading.load(task, payload.mirror) for task in tasks}
+    left_out = _clean(run, tasks, data, payload.mirror)
+    study_seed = cast(int, cell.inputs["study_seed"])
+    seed = f"{study_seed}/{run.seed}/{fingerprint([task.name for task in run.mixture])}"
+    worked = cast(int, cast(dict[str, object], run.inputs["recipe"]).get("worked_examples", 0))
+    drawn = draw(tasks, data, recipe.examples, recipe.rate_cap, seed, recipe.format, worked)
+    mixture = encode(drawn, loaded.tokenizer, min(recipe.max_length, context_length(loaded)), recipe)
+    schedule = Schedule(
+        recipe.batch, recipe.epochs, run.learning_rate, recipe.warmup, recipe.weight_decay, _half(run),
+        rows=recipe.micro_batch,
+    )  # fmt: skip
+    facts = {
+        "cut": mixture.cut,
+        "trained_parameters": sum(p.numel() for p in trained(model).values()),
+        "drawn": {task.name: sum(d.task.name == task.name for d in drawn) for task in tasks},
+        "left_out": left_out,
+        "commit": commit(loaded),
+        "data": {name: loaded_data.fingerprint for name, loaded_data in data.items()},
+    }
+    return Prepared(cast(PreTrainedModel, model), loaded, mixture, schedule, facts, started)
+
+
+def keep(payload: Payload, made: Prepared, result: Result) -> None:
+    """Write the tuned model (an ordinary peft adapter or checkpoint) and, last, the cell's record."""
+    cell = cast(TuneCell, payload.cell)
+    artefacts = _save(cell.run, made, result, payload.store)
+    seconds = time.monotonic() - made.started
+    facts = {**result.tuned._asdict(), **made.facts}
+    payload.store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, versions(), artefacts))
+
+
+def _save(run: Run, made: Prepared, result: Result, store: Store) -> dict[str, Artefact]:
+    model = made.model
+    half = _half(run) if run.recipe.method == "full" else None  # adapters stay float32
+    if half is not None:
+        model = cast(PreTrainedModel, cast(nn.Module, model).to(half))
+    weights = None if result.weights is None else _whole(model, result.weights, half)
+    artefacts: dict[str, Artefact] = {}
+    with store.new_folder(run_folder(run), artefacts) as folder:
+        model.save_pretrained(folder, state_dict=weights)
+        made.loaded.tokenizer.save_pretrained(folder)
+    return artefacts
+
+
+def _whole(model: nn.Module, weights: Mapping[str, torch.Tensor], half: torch.dtype | None) -> dict[str, torch.Tensor]:
+    """The state dict of a model whose own weights are divided."""
+    held = {name for name, _ in model.named_buffers()}
+    buffers = {name: value for name, value in model.state_dict().items() if name in held}
+    return {**buffers, **{name: value.to(half or value.dtype) for name, value in weights.items()}}
+
+
+def _half(run: Run) -> torch.dtype | None:
+    """The half precision to compute in, if any."""
+    return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(run.base.dtype)
+
+
+def _clean(run: Run, tasks: list[Task], data: dict[str, TaskData], mirror: str | None) -> dict[str, int]:
+    """Take training examples that hold a test item out of `data`, where the recipe asks for it; task -> how many."""
+    if not run.evaluated:
+        return {}
+    tested = [(task, loading.load(task, mirror).test) for task in map(task_of, run.evaluated)]
+    found = contamination.clean([(task, data[task.name]) for task in tasks], tested)
+    for name, ids in found.items():
+        kept = tuple(example for example in data[name].train if example.id not in ids)
+        data[name] = data[name]._replace(train=kept)
+    return {name: len(ids) for name, ids in found.items() if ids}
+
+
+def _trainable(model: PreTrainedModel, run: Run) -> nn.Module:
+    """The module to tune: all of the model, or adapters on its frozen weights."""
+    if run.recipe.method == "full":
+        model.requires_grad_(True)
+        return _recomputing(model) if run.recipe.gradient_checkpointing else model
+    if run.recipe.method == "qlora":
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if run.recipe.gradient_checkpointing:
+        model = _recomputing(model)
+        model.enable_input_require_grads()  # else nothing in a frozen layer's input asks for a gradient
+    lora = run.recipe.lora
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    settings = LoraConfig(
+        r=lora.rank,
+        lora_alpha=cast(int, lora.alpha),
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, settings)
+
+
+def _recomputing(model: PreTrainedModel) -> PreTrainedModel:
+    """`model`, which keeps no activations inside its layers."""
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model

@@ -1,0 +1,144 @@
+"""A study on clusters that come and go: nodes, drivers and heads die, and the store ends as if nothing had happened.
+
+Through the command line alone, as a researcher would: submit, look, submit again, gather.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from small_study import count, tables
+
+from app.launch.cluster import Demo, demo
+
+pytestmark = pytest.mark.timeout(900)
+_PATIENCE = 300.0  # seconds
+
+
+@pytest.fixture
+def cluster() -> Iterator[Demo]:
+    with demo(2, idle_minutes=0.3) as running:
+        yield running
+
+
+def fewtune(*words: object, fails: bool = False) -> str:
+    command = [sys.executable, "-m", "app.cli.main", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert bool(done.returncode) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def wait(reached: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not reached():
+        assert time.monotonic() < until, f"never saw {what}"
+        time.sleep(0.1)
+
+
+def processes(*words: str) -> list[psutil.Process]:
+    """Processes of this machine whose command line holds all of these words."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if all(word in line for word in words):
+            found.append(process)
+    return found
+
+
+def raylets(cluster: Demo, *, head: bool) -> list[psutil.Process]:
+    """The raylets of its workers, or of its head."""
+    gcs = cluster.gcs_address
+    found = [one for one in processes("raylet/raylet", gcs) if "--head" not in one.cmdline() or head]
+    return [one for one in found if ("--head" in one.cmdline()) == head]
+
+
+def ended(store: Path) -> bool:
+    state = json.loads(fewtune("status", store, "--json"))
+    return state["phase"] in ("done", "failed", "stopped")
+
+
+def test_a_node_and_a_driver_die_and_the_study_is_submitted_again(
+    cluster: Demo, small_study: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    store, out = tmp_path / "store", tmp_path / "results"
+    submitted = ("submit", small_study, "--address", cluster.address, "--store", store)
+    first = fewtune(*submitted)
+    assert "fewtune-small" in first
+    assert fewtune(*submitted).count("fewtune-small")  # the same job again, not a second one
+    wait(lambda: count(store, "pretrain") >= 1, "a base model")
+    for raylet in raylets(cluster, head=False)[:1]:
+        raylet.send_signal(signal.SIGKILL)  # a spot node goes without grace
+    wait(lambda: count(store, "tune") >= 1, "a tuning")
+    (driver,) = processes("jobs.study", str(store), sys.executable) or [None]
+    assert driver is not None
+    driver.send_signal(signal.SIGKILL)
+    driver.wait(30)
+    second = fewtune(*submitted, "--follow")
+    assert "38" in second or "reused" in second
+    assert tables(store) == tables(undisturbed)
+    gathered = fewtune("gather", store, "--out", out)
+    assert "scores" in gathered or (out / "tables" / "scores.parquet").exists()
+    assert (out / "tables" / "scores.parquet").read_bytes() == (store / "tables" / "scores.parquet").read_bytes()
+    assert (out / "report" / "index.html").exists()
+    wait(lambda: not raylets(cluster, head=False), "the cluster without nodes")
+
+
+@pytest.mark.chaos
+def test_a_head_dies_and_another_cluster_goes_on_with_the_store(
+    small_study: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    with demo(2, idle_minutes=0.3) as cluster:
+        fewtune("submit", small_study, "--address", cluster.address, "--store", store)
+        wait(lambda: count(store, "evaluate") >= 1, "an evaluation")
+        for server in processes("gcs_server", cluster.gcs_address.rsplit(":", 1)[1]):
+            server.send_signal(signal.SIGKILL)
+        for raylet in raylets(cluster, head=True):
+            raylet.send_signal(signal.SIGKILL)
+        fewtune("status", store)  # the store tells, without a cluster
+    wait(lambda: not processes("jobs.study", str(store)), "the end of the old driver")
+    with demo(2, idle_minutes=0.3) as cluster:
+        fewtune("submit", small_study, "--address", cluster.address, "--store", store, "--follow")
+    assert tables(store) == tables(undisturbed)
+
+
+@pytest.mark.chaos
+def test_a_node_is_drained_with_a_deadline_and_its_work_moves(
+    cluster: Demo, small_study: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    fewtune("submit", small_study, "--address", cluster.address, "--store", store)
+    wait(lambda: count(store, "pretrain") >= 1, "a base model")
+    environment = {**os.environ, **cluster.environment}
+    listing = [sys.executable, "-c", _WORKERS]
+    nodes = subprocess.run(listing, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    assert nodes
+    drain = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "drain-node", "--address", cluster.gcs_address),
+        *("--node-id", nodes[0], "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot"),
+        *("--deadline-remaining-seconds", "20"),
+    ]
+    subprocess.run(drain, env=environment, capture_output=True, text=True, check=True)
+    wait(lambda: ended(store), "the end of the study")
+    assert json.loads(fewtune("status", store, "--json"))["phase"] == "done"
+    assert tables(store) == tables(undisturbed)
+
+
+_WORKERS = """
+import ray
+ray.init(logging_level="ERROR", log_to_driver=False)
+for node in ray.nodes():
+    if node["Alive"] and node["Resources"].get("CPU"):
+        print(node["NodeID"])
+"""

@@ -1,0 +1,165 @@
+"""The commands that speak to a cluster: what they print, their exit codes, and one sentence for each fault."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from head import Head, free_port
+
+from app import stages
+from app.launch.journal import Journal
+from app.store import Record, Store
+from app.study import load
+
+pytestmark = pytest.mark.timeout(240)
+Answer = subprocess.CompletedProcess[str]
+Fewtune = Callable[..., Answer]
+
+
+@pytest.fixture
+def fewtune(tmp_path: Path) -> Fewtune:
+    """Run the command in an empty folder, in a terminal 100 columns wide."""
+
+    def run(*arguments: str | Path, **environment: str) -> Answer:
+        clean = {name: text for name, text in os.environ.items() if not name.startswith(("FEWTUNE_", "RAY_"))}
+        ours = {"COLUMNS": "100", "NO_COLOR": "1", "XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-m", "app.cli.main", *map(str, arguments)],
+            capture_output=True, text=True, cwd=tmp_path, env=clean | ours | environment, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def refused(answer: Answer, sentence: str) -> None:
+    assert answer.returncode == 2, answer
+    assert "Traceback" not in answer.stdout + answer.stderr
+    (line,) = answer.stderr.strip().splitlines()
+    assert line.startswith("error ")
+    assert sentence in line
+
+
+def unfinished(root: Path, study: Path) -> Store:
+    """A store whose run has been stopped: one tuning failed, one evaluation is done."""
+    store, file = Store(root), load(study)
+    planned = stages.plan(file)
+    store.keep(file.study.name, file.text, study)
+    first = planned.evaluations[0]
+    store.write_record(Record(first.kind, first.slug, first.inputs, {}, 36.0))
+    with pytest.raises(KeyboardInterrupt), Journal(store, planned, "fewtune-smallest-1") as kept:  # noqa: PT012
+        kept.begin(planned.cells, ())
+        kept.progress(first.slug, 1.0)
+        kept.failed(planned.tunings[0].slug, "no such revision")
+        for cell in planned.evaluations:
+            if cell.run:
+                kept.failed(cell.slug, "what it needs failed")
+        kept.waiting({cell.slug: "no node with 1 GPU is up yet" for cell in planned.evaluations[1:] if not cell.run})
+        raise KeyboardInterrupt
+    return store
+
+
+def test_the_status_of_a_store_needs_no_cluster_and_fits_a_terminal(
+    fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_study()
+    unfinished(tmp_path / "stores" / "smallest", path)
+    for named in (path, "smallest", "stores/smallest"):
+        answer = fewtune("status", named)
+        assert answer.returncode == 0, answer.stderr
+        lines = answer.stdout.splitlines()
+        assert lines[1].startswith("stopped: ")
+        assert max(map(len, lines[1:])) <= 100
+        assert "1 cells failed of 1 causes, and " in answer.stdout
+        assert "1 × no such revision (for example tune/llama-32x2-s0.lora-s0)" in answer.stdout
+        assert "cells wait: no node with 1 GPU is up yet" in answer.stdout
+        assert answer.stdout.count("try them again: fewtune run ") == 1
+        row = next(line for line in lines if line.startswith("llama-32x2-s0"))
+        assert "–✗" in row
+
+
+def test_the_status_for_programs_is_json(fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:
+    unfinished(tmp_path / "store", write_study())
+    found = json.loads(fewtune("status", "./store", "--json").stdout)
+    assert (found["phase"], found["ended"], found["study"]) == ("stopped", True, "smallest")
+    assert found["failed"] == [{"reason": "no such revision", "cells": ["tune/llama-32x2-s0.lora-s0"]}]
+    assert found["cells"]["evaluate"]["done"] == 1
+    assert found["spent_hours"]["cores"] >= 0.01
+    assert all(pair["void"] for pair in found["pairs"])
+
+
+def test_watching_ends_with_the_run(fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:
+    unfinished(tmp_path / "store", write_study())
+    assert "stopped: " in fewtune("status", "./store", "--watch").stdout
+
+
+def test_the_profile_spares_the_flags(fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_study()
+    unfinished(tmp_path / "kept" / "smallest", path)
+    (tmp_path / "config" / "fewtune").mkdir(parents=True)
+    (tmp_path / "config" / "fewtune" / "config.toml").write_text(f'store = "{tmp_path}/kept/{{study}}"\n')
+    assert "stopped: " in fewtune("status", path).stdout
+    assert "stopped: " in fewtune("status", "smallest").stdout
+    refused(fewtune("status", path, FEWTUNE_STORE=str(tmp_path / "other")), "other is not a FewTune store")
+
+
+def test_what_is_missing_or_wrong_is_told(fewtune: Fewtune, write_study: Callable[..., Path]) -> None:
+    path = write_study()
+    refused(fewtune("submit", path), "where are the artefacts to go? Give --store")
+    refused(fewtune("submit", path, "--store", "s3://b/a"), "which cluster? Give --address, set FEWTUNE_ADDRESS")
+    closed = f"http://127.0.0.1:{free_port()}"
+    for command in (("submit", path, "--store", "s3://b/a"), ("logs",), ("stop",)):
+        refused(fewtune(*command, "--address", closed), f"no cluster answers at {closed}")
+    refused(fewtune("status"), "of what? Name a study or a store, or give --address")
+    refused(fewtune("status", "./none", "--address", closed), f"(no cluster answers at {closed}")
+    refused(fewtune("gather", "none", "--out", "out"), "is not a FewTune store")
+    answer = fewtune("doctor", "--address", closed)
+    assert answer.returncode == 1
+    assert "no cluster answers at" in answer.stdout
+
+
+def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
+    fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path, head: Head
+) -> None:
+    """With a real job of this project, stopped while it pretrains; what is finished afterwards is another test's."""
+    text = write_study().read_text().replace("sizes: [32x2]", "sizes: [32x2], pretraining: {tokens: 50000000}")
+    path, store = write_study(text), tmp_path / "store"
+    there = {"FEWTUNE_ADDRESS": head.url, "RAY_AUTH_TOKEN": head.environment["RAY_AUTH_TOKEN"]}
+    refused(fewtune("logs", FEWTUNE_ADDRESS=head.url), "asks for a token, and there is none here")
+    refused(fewtune("logs", FEWTUNE_ADDRESS=head.url, RAY_AUTH_TOKEN="wrong"), "refuses the token of this machine")  # noqa: S106
+    refused(fewtune("logs", **there), "no study was submitted at")
+    first = fewtune("submit", path, "--store", store, **there)
+    assert first.returncode == 0, first.stderr
+    name = first.stdout.split()[1].rstrip(",")
+    again = fewtune("submit", path, "--store", store, **there)
+    assert f"{name} computes this already: nothing was submitted" in again.stdout
+    seen = ""
+    while "computing: 0/1 pretrained" not in seen or "cells at work" not in seen:
+        answer = fewtune("status", **there)
+        assert answer.returncode == 0, answer.stderr
+        seen = answer.stdout
+        time.sleep(0.5)
+    assert f"job {name} running" in seen
+    assert "base models: 1 cells to compute, 0 reused" in fewtune("logs", **there).stdout
+    assert f"{name} stopped; what was finished is kept in {store}" in fewtune("stop", "smallest", **there).stdout
+    followed = fewtune("logs", name, "-f", **there)
+    assert followed.returncode == 1
+    assert followed.stderr.startswith(f"{name} stopped")
+    for cluster in (there, {}):
+        assert "stopped: 0/1 pretrained" in fewtune("status", store, **cluster).stdout
+    Store(store).write_bytes("tables/scores.parquet", b"scores")
+    brought = fewtune("gather", store, "--out", "near", **there)
+    assert "2 files, 0.0 MB, of 0 of " in brought.stdout
+    assert brought.stdout.count("  missing ") == 8
+    assert fewtune("gather", store, "--out", "far", "--dashboard", **there).returncode == 0
+    assert (tmp_path / "far" / "tables" / "scores.parquet").read_bytes() == b"scores"
+    answer = fewtune("doctor", "--store", store, **there)
+    assert answer.returncode == 0, answer.stdout
+    assert answer.stdout.count(" is written ") == 2
+    assert "the same on both sides" in answer.stdout
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert head.environment["RAY_AUTH_TOKEN"].encode() not in kept

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from app.cli.console import err, out, print_correlations
 
@@ -44,6 +45,7 @@ def run(
     started = time.monotonic()
     file = load(study)  # before what computes is imported: a slip of the pen is answered at once
 
+    from app.launch.progress import summary
     from app.store import Store
 
     place = Store(store or f"stores/{file.study.name}")
@@ -56,13 +58,10 @@ def run(
         raise typer.Exit(1) from None
     if place.exists("tables/correlations.parquet"):
         print_correlations(place)
-    minutes = (time.monotonic() - started) / 60
-    out.print(
-        f"{outcome.computed} cells computed, {outcome.reused} reused, {len(outcome.failures)} failed "
-        f"in {minutes:.1f} minutes"
-    )
-    for reason, slugs in _by_cause(outcome.failures).items():
-        err.print(f"[bold red]failed[/] {len(slugs)} cells, for example {slugs[0]}: {reason}", soft_wrap=True)
+    counts, *causes = summary(outcome, time.monotonic() - started)
+    out.print(counts)
+    for line in causes:
+        err.print(Text(line, style="bold red" if line.startswith("failed") else "yellow"), soft_wrap=True)
     if place.exists("report/index.html"):
         out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
         out.print(f"report  {place.shown('report/index.html')}", soft_wrap=True)
@@ -84,13 +83,6 @@ def _compute(file: "StudyFile", place: "Store", mirror: str | None, replace: boo
     place.check(file.study.name)
     with session(), reporter(err) as progress, Journal(place, planned) as journal:
         return stages.run(file, place, mirror, Several(progress, journal), replace=replace)
-
-
-def _by_cause(failures: "tuple[object, ...]") -> dict[str, list[str]]:
-    causes: dict[str, list[str]] = {}
-    for slug, reason in failures:  # type: ignore[misc]  # NamedTuple of two strings
-        causes.setdefault(reason, []).append(slug)
-    return causes
 
 
 def plan(

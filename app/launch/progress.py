@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app.plan import Cell
-from app.stages import Reporter
+from app.stages import Outcome, Reporter
 
 _KINDS = {"base models": ("pretrain", "convert"), "tune": ("tune",), "evaluate": ("evaluate",)}
 _EVERY = 10.0  # seconds between two lines where there is no terminal
@@ -33,6 +33,19 @@ def reporter(console: Console) -> Generator[Reporter]:
     )
     with Progress(*columns, console=console) as progress:
         yield Bars(progress)
+
+
+def summary(outcome: Outcome, seconds: float) -> list[str]:
+    """How a run ended, in lines: counts, then what failed or was left, by cause."""
+    failed, left = outcome.failures, outcome.left
+    counts = f"{outcome.computed} cells computed, {outcome.reused} reused, {len(failed)} failed"
+    lines = [f"{counts}{f', {len(left)} left' if left else ''} in {seconds / 60:.1f} minutes"]
+    for what, ended in (("failed", failed), ("left", left)):
+        causes: dict[str, list[str]] = {}
+        for slug, reason in ended:
+            causes.setdefault(reason, []).append(slug)
+        lines += [f"{what} {len(slugs)} cells, for example {slugs[0]}: {reason}" for reason, slugs in causes.items()]
+    return lines
 
 
 class _Stage:

@@ -4,6 +4,7 @@ Base models are evaluated while others are tuned, and a tuned model as soon as t
 are all busy with trials nothing is gained by that, and evaluation waits until a wave is worth its start.
 """
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
@@ -53,11 +54,15 @@ def feasible(cells: Sequence[Cell], types: Sequence[nodes.NodeType] | None = Non
 
     `types`: node types that may be started; left out: those of the running cluster, with what its autoscaler may add.
     """
-    types = nodes.living() if types is None else types
+    known = nodes.living() if types is None else types
+    running = types is None and "RAY_ADDRESS" in os.environ
     for cell in {cell.needs: cell for cell in cells}.values():
-        lacking = nodes.unfit(cell.needs, types)
+        lacking = nodes.unfit(cell.needs, known)
         if lacking:
-            raise CellError(f"{cell.slug} {lacking}: lower `resources` of {cell.base.slug}, or give a larger node type")
+            raise CellError(
+                f"{cell.slug} {lacking}: lower `resources` of {cell.base.slug}, or give a larger node type"
+                + (" (of a cluster that grows, after `python -m jobs.announce CLUSTER-FILE` on it)" if running else "")
+            )
 
 
 def compute(

@@ -80,8 +80,7 @@ def test_a_node_and_a_driver_die_and_the_study_is_submitted_again(
     for raylet in raylets(cluster, head=False)[:1]:
         raylet.send_signal(signal.SIGKILL)  # a spot node goes without grace
     wait(lambda: count(store, "tune") >= 1, "a tuning")
-    (driver,) = processes("jobs.study", str(store), sys.executable) or [None]
-    assert driver is not None
+    (driver,) = [one for one in processes(str(store)) if one.cmdline()[1:3] == ["-m", "jobs.study"]]
     driver.send_signal(signal.SIGKILL)
     driver.wait(30)
     second = fewtune(*submitted, "--follow")

@@ -65,8 +65,6 @@ def run(
     if place.exists("report/index.html"):
         out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
         out.print(f"report  {place.shown('report/index.html')}", soft_wrap=True)
-    for reason, slugs in _by_cause(outcome.left).items():
-        err.print(f"[bold yellow]left[/] {len(slugs)} cells, for example {slugs[0]}: {reason}", soft_wrap=True)
     if outcome.failures:
         err.print("the same command tries the failed cells again")
         raise typer.Exit(1)

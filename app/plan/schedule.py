@@ -52,6 +52,8 @@ class Schedule:
         for slug, awaited in self._awaited.items():
             for needed in awaited:
                 self._behind[needed].append(slug)
+        self.earliest = self._earliest()
+        """Slug -> seconds before which a cell cannot begin, however large the cluster."""
         self._order = {slug: (-path, place) for place, (slug, path) in enumerate(self._paths().items())}
         self._waiting = {slug for slug, awaited in self._awaited.items() if awaited}
         self._ready: dict[tuple[Kind, Needs], list[tuple[tuple[float, int], str]]] = {}
@@ -70,6 +72,12 @@ class Schedule:
         for slug in reversed(list(self.cells)):
             paths[slug] = self.cells[slug].cost + max((paths[behind] for behind in self._behind[slug]), default=0.0)
         return {slug: paths[slug] for slug in self.cells}
+
+    def _earliest(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for slug in self.cells:
+            found[slug] = max((found[one] + self.cells[one].cost for one in self._awaited[slug]), default=0.0)
+        return found
 
     @property
     def critical_path(self) -> float:

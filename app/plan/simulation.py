@@ -36,7 +36,7 @@ class Simulated(NamedTuple):
 
     makespan: float
     bound: float
-    """No order of the cells is faster without deaths: the longest chain, or all work over all room."""
+    """No order of the cells is faster without deaths."""
     deaths: int
 
 
@@ -51,13 +51,21 @@ def run(ordered: Schedule, cluster: Sequence[Nodes], seed: int = 0) -> Simulated
 
 
 def bound(ordered: Schedule, cluster: Sequence[Nodes]) -> float:
-    """Seconds that any order of the cells takes at least."""
-    work: dict[str, float] = {}
-    for cell in ordered.cells.values():
+    """Seconds that any order of the cells takes at least.
+
+    The longest chain; and, for every moment, what cannot begin before it over all the room there is.
+    """
+    least, late = ordered.critical_path, dict[str, float]()
+    room: dict[str, float] = {}
+    for nodes in cluster:
+        for name, amount in nodes.resources.items():
+            room[name] = room.get(name, 0.0) + amount * nodes.count
+    for cell in sorted(ordered.cells.values(), key=lambda cell: -ordered.earliest[cell.slug]):
         for name, amount in _wanted(cell.needs).items():
-            work[name] = work.get(name, 0.0) + amount * cell.needs.workers * cell.cost
-    room = {name: sum(nodes.resources.get(name, 0.0) * nodes.count for nodes in cluster) for name in work}
-    return max([ordered.critical_path, *(work[name] / room[name] for name in work if room[name])])
+            late[name] = late.get(name, 0.0) + amount * cell.needs.workers * cell.cost
+            if room.get(name):
+                least = max(least, ordered.earliest[cell.slug] + late[name] / room[name])
+    return least
 
 
 class _Running(NamedTuple):

@@ -1,12 +1,7 @@
-"""`python -m jobs.bench [STUDY ...]`: what a study costs, measured in fresh stores; nothing here is asserted anywhere.
-
-Without arguments: the demo study, its in-context learning, and the driver's memory while 100,000 requests are answered.
-FEWTUNE_DATA_MIRROR names the mirror for studies on real data.
-"""
+"""What a study costs, measured in a fresh store, and the driver's memory while 100,000 requests are answered."""
 
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +15,6 @@ from app.launch.session import session
 from app.store import Store
 from app.study import load, parse
 
-_STUDIES = Path(__file__).parent / "studies"
 _MANY = """
 schema_version: 1
 name: many-requests
@@ -67,11 +61,3 @@ def memory(console: Console) -> None:
         asked = sum(scores.filter(pc.field("metric") == "accuracy")["n"].to_pylist())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         console.print(f"{asked:,} requests: the driver's peak memory is {peak:,.0f} MiB")
-
-
-if __name__ == "__main__":
-    out = Console(highlight=False)
-    for name in sys.argv[1:] or [str(_STUDIES / "demo.yaml")]:
-        study(Path(name), out)
-    if not sys.argv[1:]:
-        memory(out)

@@ -4,269 +4,14 @@ It says *what*; flags say only *where*. No flag can change a number in a report.
 sentence below it, with its unit.
 """
 
-import re
-from typing import Annotated, Literal, TypeVar
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from app.identity import slug
-
-SCHEMA_VERSION = 1
-
-Dtype = Literal["float32", "bfloat16", "float16", "nf4"]
-GpuName = Literal["T4", "L4", "A10G", "A100-40", "A100-80", "H100-80", "H200"]
-Strategy = Literal["ddp", "zero1", "zero2", "zero3"]
-Location = tuple[int | str, ...]
-ConditionName = Literal[
-    "base-zero-shot",
-    "base-few-shot",
-    "base-direct",
-    "gold-pipeline",
-    "gold-pipeline-cross-task",
-    "tuned-direct",
-    "tuned-few-shot",
-    "samplegen-direct",
-    "samplegen-pipeline",
-    "samplegen-restated",
-]
-"""base-zero-shot: the item alone. base-direct: the tuned side's own prompt, given to the base model.
-
-gold-pipeline: the base model with demonstrations drawn for each item; cross-task: of tasks of other clusters.
-samplegen-direct: a SampleGen model writes worked examples, restates the item and answers it. samplegen-pipeline: the
-base model is given what the SampleGen model wrote for this item, up to its answer. samplegen-restated: likewise, but
-the item stands in the study's own words.
-"""
-WordingName = Literal[
-    "standard",
-    "closed",
-    "closed-adversarial",
-    "plain",
-    "ornate-1",
-    "ornate-2",
-    "ornate-3",
-    "ornate-4",
-    "ornate-5",
-    "ornate-6",
-    "unified",
-    "translated",
-]
-"""How an item and its options read; see `app.tasks.wordings`."""
-Format = Literal[
-    "regular",
-    "samplegen",
-    "samplegen-corrupted",
-    "samplegen-relevance",
-    "samplegen-no-answer",
-    "samplegen-unified",
-]
-"""What a recipe tunes on. regular: an instruction, the item, the answer. samplegen: worked examples come first.
-
-corrupted: the worked examples are blank. relevance: they are of another task. no-answer: they lack their answers.
-unified: fields are called Input 1, Input 2 and so on.
-"""
-
-
-def _no_flag(value: object) -> object:
-    """YAML reads yes and no as flags; pydantic would take them for 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("a number is wanted, not yes or no")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_flag)]
-Real = Annotated[float, BeforeValidator(_no_flag)]
-NotNegative = Annotated[Real, Field(ge=0)]
-_Value = TypeVar("_Value")
-
-
-def _once(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
-    """The values, if none is given twice: each stands for cells of its own."""
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{value} is given twice")
-    return values
-
-
-class Strict(BaseModel):
-    """Frozen; unknown keys are refused; a sentence under a field is its description."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class Resources(Strict):
-    """What one worker that holds this base model needs, for tuning and for evaluation."""
-
-    cpus: Whole = Field(default=1, ge=1)
-    """CPU cores; also the number of threads."""
-    gpus: Literal["auto"] | NotNegative = 0
-    """GPUs; a fraction shares one. auto: as many, or such a part of one, as the memory estimate asks for."""
-    gpu: GpuName = "A100-80"
-    """The kind of GPU that auto reckons with."""
-    memory_gb: Real | None = Field(default=None, gt=0)
-    """Memory in GB; left out: estimated from the parameters."""
-
-
-class Pretraining(Strict):
-    """How a base model of the embedded ladder is pretrained."""
-
-    tokens: Whole = Field(default=1_000_000, ge=1_000)
-    """Length of the corpus in tokens; each is seen once."""
-    without: tuple[str, ...] = ()
-    """Tasks (or set:NAME, cluster:NAME) that the corpus leaves out; their words stay in unrelated documents."""
-    seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
-    """One independent pretraining each: initial weights, corpus and order."""
-    learning_rate: Real | None = Field(default=None, gt=0)
-    """Peak learning rate; left out: the ladder's measured one for this size."""
-
-
-class _Base(Strict):
-    family: str = Field(min_length=1)
-    """Models of one family share architecture and pretraining recipe; intervals treat families as clusters."""
-    name: str = ""
-    """A readable name; left out: made from family and size or from the id."""
-    dtype: Dtype = "float32"
-    """Precision of the weights, the same on both sides of a pair."""
-    resources: Resources = Resources()
-    """What one worker with this model needs."""
-
-
-class LadderBases(_Base):
-    """Small models of one architecture, pretrained on the spot; one base model for each size and seed."""
-
-    source: Literal["ladder"]
-    """Pretrained on the spot."""
-    sizes: tuple[str, ...] = Field(min_length=1)
-    """WIDTHxLAYERS, for example 64x2."""
-    pretraining: Pretraining = Pretraining()
-    """The corpus and the run."""
-
-    @field_validator("sizes")
-    @classmethod
-    def _sizes(cls, sizes: tuple[str, ...]) -> tuple[str, ...]:
-        for size in sizes:
-            if not re.fullmatch(r"\d+x\d+", size):
-                raise ValueError(f"size {size!r} is not WIDTHxLAYERS, for example 64x2")
-        return sizes
-
-
-class HubBase(_Base):
-    """A model on the Hugging Face hub."""
-
-    source: Literal["hub"]
-    """Fetched from the hub."""
-    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    """OWNER/NAME."""
-    revision: str = Field(min_length=1)
-    """A commit or tag, so that the weights stay the same."""
-    params: Whole | None = Field(default=None, gt=0)
-    """Number of parameters, for cost estimates before the weights are there."""
-    trust_remote_code: bool = False
-    """Run the Python code that the repository carries; off unless asked for here by name."""
-
-
-class CheckpointBase(_Base):
-    """A Hugging Face checkpoint in a local folder (safetensors)."""
-
-    source: Literal["checkpoint"]
-    """Read from a local folder."""
-    path: str = Field(min_length=1)
-    """The folder; relative to the study file."""
-    params: Whole | None = Field(default=None, gt=0)
-    """Number of parameters, for cost estimates."""
-
-
-class GgufBase(_Base):
-    """A GGUF file; its weights are de-quantised once into `dtype`."""
-
-    source: Literal["gguf"]
-    """Read from a GGUF file."""
-    path: str = Field(min_length=1)
-    """The file, relative to the study file; or package://PACKAGE/FILE for one that an installed package ships."""
-    params: Whole = Field(gt=0)
-    """Number of parameters, for cost estimates."""
-
-
-BaseEntry = Annotated[LadderBases | HubBase | CheckpointBase | GgufBase, Field(discriminator="source")]
-
-
-class Lora(Strict):
-    """Low-rank adapters."""
-
-    rank: Whole = Field(default=8, ge=1)
-    """Rank of each adapter."""
-    alpha: Real = Field(default=16, gt=0)
-    """Scale: adapters are multiplied by alpha / rank."""
-    dropout: Real = Field(default=0, ge=0, lt=1)
-    """Dropout before each adapter."""
-    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    """Modules that get an adapter: all linear ones but the output head, or names."""
-
-
-class Recipe(Strict):
-    """How base models are tuned; one tuned model for each base model and seed."""
-
-    method: Literal["full", "lora", "qlora"]
-    """full: all weights. lora: adapters. qlora: adapters on a base model held in nf4."""
-    name: str = ""
-    """A readable name; left out: the method."""
-    bases: tuple[str, ...] = ()
-    """Base models it is applied to: families, names or hub ids; left out: all."""
-    format: Format = "regular"
-    """Prompt format tuned on."""
-    chat: bool = False
-    """Put every prompt of the tuned model into the chat template of its tokenizer."""
-    mixture: tuple[str, ...] = Field(default=("set:tune",), min_length=1)
-    """Tasks tuned on: names, set:tune, cluster:NAME; a leading minus takes away again."""
-    decontaminate: bool = False
-    """Leave out training examples that hold a test item of any evaluated task, by text or by 13 words in a row."""
-    rate_cap: Whole = Field(default=3_000, ge=1)
-    """A task is drawn in proportion to min(its examples, rate_cap)."""
-    examples: Whole = Field(default=2_000, ge=1)
-    """Examples drawn from the mixture for one epoch."""
-    epochs: Whole = Field(default=1, ge=1)
-    """Passes over the drawn examples."""
-    batch: Whole = Field(default=32, ge=1)
-    """Examples in an optimiser step."""
-    workers: Whole = Field(default=1, ge=1)
-    """Processes that tune together, each with the resources of the base model; they divide every step's batch."""
-    strategy: Strategy = "ddp"
-    """ddp: each worker holds all. DeepSpeed's zero1, zero2, zero3: they divide optimiser states, then gradients, then
-    weights."""
-    offload: bool = False
-    """With zero: keep optimiser states, and in zero3 weights, in main memory."""
-    micro_batch: Whole | None = Field(default=None, ge=1)
-    """Examples of one pass of one worker; left out: batch / workers. A step adds up the gradients of its passes."""
-    gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass instead of keeping them: far less memory, a third more time."""
-    learning_rate: Real | None = Field(default=None, gt=0)
-    """Peak rate; left out: full 5e-4 and lora 5e-3 on the ladder, full 2e-5 and lora 2e-4 elsewhere."""
-    warmup: Real = Field(default=0.03, ge=0, lt=1)
-    """Share of the steps in which the rate rises from 0; then it falls linearly to 5 % of the peak."""
-    weight_decay: Real = Field(default=0.0, ge=0)
-    """AdamW's decoupled weight decay."""
-    max_length: Whole = Field(default=512, ge=16)
-    """Tokens of an example; a longer prompt is cut on its left, the answer never."""
-    lora: Lora = Lora()
-    """Adapter settings of lora and qlora."""
-    seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
-    """One tuned model each: draw and order of the examples, initial adapter weights."""
-
-    @property
-    def rows(self) -> int:
-        """Examples that one worker holds at once."""
-        return min(self.micro_batch or self.batch, -(-self.batch // self.workers))
-
-    @model_validator(mode="after")
-    def _divided(self) -> "Recipe":
-        if self.batch % self.workers:
-            raise ValueError(f"a batch of {self.batch} cannot be divided among {self.workers} workers evenly")
-        if self.strategy != "ddp" and self.workers == 1:
-            raise ValueError(f"{self.strategy} divides a model among workers: give workers: 2 or more")
-        if self.offload and self.strategy == "ddp":
-            raise ValueError("offload needs strategy: zero1, zero2 or zero3")
-        if self.method == "qlora" and self.strategy == "zero3":
-            raise ValueError("zero3 cannot divide weights held in 4 bits: use lora, or zero2")
-        return self
+from app.study.bases import BaseEntry, HubBase
+from app.study.fields import ConditionName, Real, Strict, Whole, WordingName, once
+from app.study.recipes import Recipe
 
 
 class Shots(Strict):
@@ -282,7 +27,7 @@ class Shots(Strict):
     @field_validator("counts", "seeds")
     @classmethod
     def _different(cls, values: tuple[int, ...]) -> tuple[int, ...]:
-        return _once(values)
+        return once(values)
 
     @field_validator("counts")
     @classmethod
@@ -411,7 +156,7 @@ class Study(Strict):
     @field_validator("conditions", "wordings")
     @classmethod
     def _different(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return _once(values)
+        return once(values)
 
     @field_validator("shots", mode="before")
     @classmethod

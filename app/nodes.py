@@ -98,9 +98,9 @@ def announce(types: Sequence[NodeType], address: str) -> None:
 
 def living() -> list[NodeType]:
     """What the running Ray session has, and what its autoscaler may start as far as that was announced."""
-    from ray.experimental import internal_kv
+    from ray._private import worker
 
-    client = cast(Any, internal_kv).internal_kv_get_gcs_client()
+    client = cast(Any, worker).global_worker.gcs_client
     kept = cast(bytes | None, client.internal_kv_get(_PLACE, _NAMESPACE))
     types = [NodeType(**one) for one in json.loads(kept)] if kept else []
     known = {node.name for node in types}

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import local_ray
 import pytest
 from head import head, user
 
@@ -24,10 +25,9 @@ recipes:
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """A Ray with two CPUs; started once, because a start takes seconds."""
-    from app.launch.session import session
-
-    with session(cpus=2):
-        yield
+    local_ray.begin()
+    yield
+    local_ray.end()
 
 
 @pytest.fixture(scope="session")

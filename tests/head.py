@@ -61,7 +61,7 @@ def head() -> Iterator[Head]:
 
 
 @pytest.fixture
-def user(head: Head, monkeypatch: pytest.MonkeyPatch) -> Head:
+def user(head: Head, monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
     """The head, with its token in this process."""
     from ray import _raylet
 
@@ -70,7 +70,8 @@ def user(head: Head, monkeypatch: pytest.MonkeyPatch) -> Head:
     for name in ("RAY_AUTH_TOKEN", "XDG_CONFIG_HOME", "HOME"):
         monkeypatch.setenv(name, head.environment[name])
     _raylet.AuthenticationTokenLoader.instance().reset_cache()
-    return head
+    yield head
+    _raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _await(url: str, started: "subprocess.Popen[bytes]") -> None:

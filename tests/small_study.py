@@ -24,7 +24,7 @@ test_items: 12
 TABLES = ("scores", "pairs", "correlations")
 
 
-def start(study: Path, store: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def start(study: Path, store: Path | str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli.main", "run", str(study), "--store", str(store)],
         stdout=subprocess.PIPE,

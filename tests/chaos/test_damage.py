@@ -33,6 +33,7 @@ def test_truncated_and_corrupted_files_are_named_and_made_again(
     assert tables(store) == tables(undisturbed)
 
 
+@pytest.mark.chaos
 def test_a_checkpoint_with_a_changed_byte_is_found_when_it_is_loaded(
     small_study: Path, undisturbed: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from ray.autoscaler.v2.utils import ResourceRequestUtil
 from ray.core.generated.autoscaler_pb2 import GangResourceRequest
 
 from app import nodes, stages
+from app.errors import StudyError
 from app.plan import EvaluateCell, Needs, TuneCell
 from app.study import load
 
@@ -181,7 +182,12 @@ def test_every_spot_node_is_watched(name: str) -> None:
 @pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("name", FILES)
 def test_every_cell_of_every_study_finds_a_node(name: str, study: str) -> None:
-    planned = stages.plan(load(ROOT / "jobs/studies" / f"{study}.yaml"))
+    try:
+        planned = stages.plan(load(ROOT / "jobs/studies" / f"{study}.yaml"))
+    except StudyError as fault:
+        if "is not installed" not in str(fault):
+            raise
+        pytest.skip("the package that ships this study's model is not installed")
     types = nodes.read(ROOT / "cluster" / f"{name}.yaml")
     wanted = sorted({cell.needs for cell in planned.cells}, key=str)
     assert [nodes.unfit(needs, types) for needs in wanted] == [""] * len(wanted)

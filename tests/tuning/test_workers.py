@@ -17,6 +17,7 @@ import psutil
 import pytest
 import ray
 import torch
+from local_ray import without_ray
 from peft import AutoPeftModelForCausalLM
 from test_tuning_loop import WorkerDiedError, adapted, encoded, model, schedule, silent
 from torch import distributed, multiprocessing
@@ -214,9 +215,10 @@ def place(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     found = Place(plan, Store(folder / "store"))
     torch.set_num_threads(1)
     found.tuned("alone")
-    ray.init(num_cpus=4, resources={"driver": 4}, include_dashboard=False, log_to_driver=False)
-    yield found
-    ray.shutdown()
+    with without_ray():
+        ray.init(num_cpus=4, resources={"driver": 4}, include_dashboard=False, log_to_driver=False)
+        yield found
+        ray.shutdown()
 
 
 def like_one_worker(place: Place, name: str, record: Record) -> None:
@@ -234,6 +236,7 @@ def test_two_workers_of_a_study_leave_the_record_and_the_adapter_of_one(place: P
     like_one_worker(place, "zero2", place.tuned("zero2"))
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(300)
 def test_a_worker_that_is_killed_costs_nothing_but_time(place: Place) -> None:
     assert place.store.local
@@ -252,6 +255,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(place: Place) -> None:
     like_one_worker(place, "zero3", record)
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(300)
 def test_a_loss_that_diverges_on_workers_ends_the_cell_in_its_sentence(place: Place) -> None:
     with pytest.raises(CellError, match=r"^the loss became \w+ at step \d+: lower learning_rate$"):

@@ -34,7 +34,9 @@ def schedule(console: Console) -> None:
 def _plans() -> list[tuple[Plan, list[str]]]:
     """About 90, 1,000 and 10,000 cells, whole base models with all that rests on them."""
     file = load(_NINETY)
-    more = parse(file.text.replace("name: ninety", "name: more\nshots: {counts: [1, 2, 4, 8], seeds: [0, 1]}"), file.path)
+    more = parse(
+        file.text.replace("name: ninety", "name: more\nshots: {counts: [1, 2, 4, 8], seeds: [0, 1]}"), file.path
+    )
     small, large = stages.plan(file), stages.plan(more)
     return [(small, _first(small, 90)), (small, _first(small, 1_000)), (large, _first(large, 10_000))]
 

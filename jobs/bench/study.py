@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pyarrow.compute as pc
 from rich.console import Console
 
@@ -32,23 +33,28 @@ def study(path: Path, console: Console) -> None:
     """Wall seconds of a study, seconds of its cells, and how far few-shot exceeds zero-shot on its base models."""
     file = load(path)
     with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root, session():
-        started = time.monotonic()
+        started, busy = time.monotonic(), _busy()
         outcome = stages.run(file, Store(root), os.environ.get("FEWTUNE_DATA_MIRROR"), Lines(console))
-        ended = time.monotonic()
+        ended, busy = time.monotonic(), _busy() - busy
         scores = Store(root).read_table("scores", "tables/scores.parquet")
         records = Store(root).records().values()
     console.print(f"{path.name}: {ended - started:.0f} s, {outcome.computed} cells, {len(outcome.failures)} failed")
-    worked = sum(record.seconds for record in records)
     for kind in dict.fromkeys(record.kind for record in records):
         console.print(
             f"  {kind} {sum(record.seconds for record in records if record.kind == kind):.0f} s of one worker"
         )
-    cores = os.cpu_count() or 1
-    console.print(f"  {(ended - started) * cores / worked:.2f} x the time of all cells over {cores} cores")
+    least = busy / (os.cpu_count() or 1)
+    console.print(f"  {(ended - started) / least:.2f} x CPU seconds over cores, all that ran on this machine counted")
     exact = scores.filter(pc.field("metric") == "exact_match")
     means = exact.group_by(["base", "params", "condition"]).aggregate([("value", "mean")]).to_pylist()
     for row in sorted(means, key=lambda row: (row["params"], row["base"], row["condition"])):
         console.print(f"  {row['base']} {row['params']:,} parameters, {row['condition']}: {row['value_mean']:.3f}")
+
+
+def _busy() -> float:
+    """Seconds that this machine's cores have worked, all told."""
+    times = psutil.cpu_times()
+    return times.user + times.system + getattr(times, "nice", 0.0)
 
 
 def memory(console: Console) -> None:

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -33,7 +35,7 @@ def session(cpus: int | None = None) -> Generator[None]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-    with _hushed():
+    with _hushed(), _own_signals():
         if "RAY_ADDRESS" in os.environ:
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
         else:
@@ -51,6 +53,15 @@ def session(cpus: int | None = None) -> Generator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Generator[None]:
+    """Keep the process's way to end: Ray's core installs a handler of SIGTERM that dumps its stack and aborts."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

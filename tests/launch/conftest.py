@@ -6,7 +6,7 @@ import pytest
 from local_ray import without_ray
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def set_aside() -> Iterator[None]:
     """The session of this process, which holds another token."""
     with without_ray():

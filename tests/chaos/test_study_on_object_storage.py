@@ -23,6 +23,7 @@ def test_a_study_on_object_storage_survives_refusals_and_cut_uploads(
 ) -> None:
     for name, value in WRITER.environment.items():
         monkeypatch.setenv(name, value)
+    (tmp_path / "seaweed").mkdir()
     with server(tmp_path / "seaweed") as port:
         proxy = Proxy(port)
         root = uri(proxy.port, "small/store")

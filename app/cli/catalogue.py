@@ -7,7 +7,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from app.cli.console import out
-from app.cli.study import Mirror
+from app.cli.options import Mirror
 
 _WIDE = 140  # characters of a terminal that has room for licences
 

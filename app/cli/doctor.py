@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.console import out
-from app.cli.remote import Address, Env
+from app.cli.options import Address, Env
 from app.errors import TargetError
 from app.identity import versions
 

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from app.cli import catalogue, cluster, doctor, remote, results, study
+from app.cli import catalogue, cluster, doctor, remote, results, status, study
 from app.cli.console import fail
 from app.errors import DISK_FULL, FewTuneError, disk_full
 
@@ -23,7 +23,7 @@ cli.command("schema")(study.schema)
 cli.command("correlate")(results.correlate)
 cli.command("report")(results.report)
 cli.command("submit")(remote.submit)
-cli.command("status")(remote.status)
+cli.command("status")(status.status)
 cli.command("logs")(remote.logs)
 cli.command("stop")(remote.stop)
 cli.command("gather")(remote.gather)

@@ -1,73 +1,36 @@
-"""`fewtune submit`, `status`, `logs`, `stop` and `gather`: a study on a cluster, driven from a laptop."""
+"""`fewtune submit`, `logs`, `stop` and `gather`: a study on a cluster, driven from a laptop."""
 
-import json
 import shlex
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from app.cli.console import err, out
-from app.cli.study import StudyPath
-from app.errors import InputError, StoreError, TargetError
+from app.cli.options import Address, ClusterStore, Env, Replace, StudyPath
+from app.errors import StoreError, TargetError
 
 if TYPE_CHECKING:
-    from app.cli.standing import View
     from app.launch.gathering import Gathered
-    from app.launch.overview import Overview
-    from app.launch.remote import Job, Target
-    from app.store import Store
+    from app.launch.remote import Target
 
-Address = Annotated[
-    str | None,
-    typer.Option(
-        "--address", envvar="FEWTUNE_ADDRESS", show_default=False,
-        help="URL of the cluster's dashboard, http://HOST:8265; left out: the profile's.",
-    ),
-]  # fmt: skip
-Root = Annotated[
-    str | None,
-    typer.Option(
-        "--store", envvar="FEWTUNE_STORE", show_default=False,
-        help="Where artefacts go, as the cluster reaches it: s3://, gs://, file:///MOUNTED; left out: the profile's.",
-    ),
-]  # fmt: skip
-Env = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--env", show_default=False, metavar="NAME",
-        help="Pass this variable on to the job, for example of storage credentials; may be repeated. "
-        "Who may use the cluster's dashboard can read it.",
-    ),
-]  # fmt: skip
 JobName = Annotated[
     str | None, typer.Argument(metavar="[JOB]", help="Submission id, or name of a study; left out: the newest job.")
 ]
-_EVERY = 5.0  # seconds between two looks of `status --watch`
-_SILENT = 30.0  # seconds without a beat that are worth a word: six beats
-
-
-class _Place(NamedTuple):
-    """What `status` is to show."""
-
-    root: str
-    study: Path | None
-    """The study file, where the user named one."""
 
 
 def submit(
     study: StudyPath,
     address: Address = None,
-    store: Root = None,
-    mirror: Annotated[
+    store: ClusterStore = None,
+    mirror: Annotated[  # no variable of the laptop: its folders are not the nodes'
         str | None,
         typer.Option("--data-mirror", help="Folder of Parquet files, as every node has it.", show_default=False),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Compute stale cells anew.")] = False,
+    replace: Replace = False,
     env: Env = None,
     follow: Annotated[bool, typer.Option("--follow", help="Stay, and show what the job prints.")] = False,
 ) -> None:
@@ -82,7 +45,7 @@ def submit(
     place = store or given.store_of(file.study.name)
     if not place:
         raise StoreError(f"where are the artefacts to go? Give --store, or write store = ... into {profile.path()}")
-    target = _target(address)
+    target = target_of(address)
     done = target.submit(file, place, mirror, replace=replace, env=env or ())
     if done.new:
         out.print(f"submitted {done.id}, {done.bytes / 1e6:.1f} MB", soft_wrap=True)
@@ -102,42 +65,13 @@ def submit(
         _follow(target, done.id)
 
 
-def status(
-    what: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[STUDY|STORE]", help="A study file, the name of a study, or a store.", show_default=False
-        ),
-    ] = None,
-    address: Address = None,
-    store: Root = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew until the run ends.")] = False,
-) -> None:
-    """Show how a study stands: from its store, so also when the cluster is gone."""
-    from app.launch.overview import overview
-    from app.store import Store
-
-    place = _place(what, store, address)
-    source = Store(place.root)
-    job, url, note = _job(address, source)
-    if source.header() is None:
-        _nothing(source, job, note)
-    seen = overview(source)
-    view = _view(seen, job, note, _retry(place, seen, url), 0.0)
-    if watch:
-        _watch(source, view, address, as_json)
-        return
-    _show(view, as_json)
-
-
 def logs(
     job: JobName = None,
     address: Address = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends, with its exit status.")] = False,
 ) -> None:
     """Print what a job has printed."""
-    target = _target(address)
+    target = target_of(address)
     found = target.named(job)
     if follow:
         _follow(target, found.id)
@@ -147,7 +81,7 @@ def logs(
 
 def stop(job: JobName = None, address: Address = None) -> None:
     """End a job; what was finished stays in its store, and submitting again goes on from there."""
-    target = _target(address)
+    target = target_of(address)
     found = target.named(job)
     if not found.ended:
         target.stop(found.id)
@@ -191,15 +125,16 @@ def gather(
 # --- the cluster -----------------------------------------------------------------------------------------------
 
 
-def _address(address: str | None) -> str | None:
+def address_of(address: str | None) -> str | None:
+    """The URL that the user gave, or the profile's."""
     from app.launch import profile
 
     return address or profile.read().address
 
 
-def _target(address: str | None) -> "Target":
+def target_of(address: str | None) -> "Target":
     """The cluster. Raises TargetError where none is named, or it does not answer as it should."""
-    given = _address(address)
+    given = address_of(address)
     if not given:
         from app.launch import profile
 
@@ -238,7 +173,7 @@ def _gathered(
     from app.launch import gathering
     from app.store import Store
 
-    given = _address(address)
+    given = address_of(address)
     if not dashboard:
         try:
             source = Store(store)
@@ -248,103 +183,4 @@ def _gathered(
             if not given:
                 raise
             err.print(Text(f"{store} is not reached from here ({fault}): through the cluster"), soft_wrap=True)
-    return gathering.through(_target(address), store, to, responses=responses, env=env)
-
-
-# --- how it stands ---------------------------------------------------------------------------------------------
-
-
-def _place(what: str | None, store: str | None, address: str | None) -> _Place:
-    """The store to show. Raises InputError where nothing names one."""
-    from app.launch import profile
-
-    given = profile.read()
-    if what and Path(what).is_file():
-        from app.study import load
-
-        name = load(what).study.name
-        return _Place(store or given.store_of(name) or f"stores/{name}", Path(what))
-    if what:
-        named = "/" not in what and not Path(what).exists()
-        return _Place((given.store_of(what) or f"stores/{what}") if named else what, None)
-    root = store or (given.store if given.store and "{study}" not in given.store else None)
-    if root:
-        return _Place(root, None)
-    if _address(address):
-        job = _target(address).named(None)
-        return _Place(job.store, None)
-    raise InputError("of what? Name a study or a store, or give --address")
-
-
-def _job(address: str | None, store: "Store") -> "tuple[Job | None, str | None, str]":
-    """The newest job of a store, the cluster's URL, and why it could not be asked."""
-    if not _address(address):
-        return None, None, ""
-    try:
-        target = _target(address)
-        return next((job for job in target.jobs() if job.store == store.root), None), target.url, ""
-    except TargetError as fault:
-        return None, None, str(fault)
-
-
-def _nothing(store: "Store", job: "Job | None", note: str) -> None:
-    """Say that a store has nothing yet, or raise StoreError if it is none."""
-    if job is None:
-        told = f" ({note})" if note else ""
-        raise StoreError(f"{store.root} is not a FewTune store, or cannot be reached from here{told}")
-    out.print(f"{job.study}  {store.root}", style="dim", soft_wrap=True)
-    out.print(f"the job {job.id} is {job.status.lower()}; nothing is in the store yet", soft_wrap=True)
-    raise typer.Exit(1 if job.status == "FAILED" else 0)
-
-
-def _retry(place: _Place, seen: "Overview", url: str | None) -> str:
-    study = shlex.quote(str(place.study or f"{seen.study}.yaml"))
-    store = shlex.quote(seen.store)
-    return f"fewtune submit {study} --store {store} --address {url}" if url else f"fewtune run {study} --store {store}"
-
-
-def _view(seen: "Overview", job: "Job | None", note: str, retry: str, silent: float) -> "View":
-    from app.cli.standing import View
-
-    return View(seen, job, silent, retry, note)
-
-
-def _show(view: "View", as_json: bool) -> None:
-    from app.cli.standing import as_json as plain
-    from app.cli.standing import render
-
-    if as_json:
-        print(json.dumps(plain(view), indent=1))
-    else:
-        out.print(render(view, out.width))
-
-
-def _watch(store: "Store", view: "View", address: str | None, as_json: bool) -> None:
-    """Show the view anew until the run ends; a run lives while its beat moves, whatever the clocks say."""
-    from rich.live import Live
-
-    from app.cli.standing import render
-    from app.launch.overview import overview
-
-    beat, heard = _beat(view), time.monotonic()
-    drawn = out.is_terminal and not as_json
-    with Live(console=out, auto_refresh=False) if drawn else nullcontext() as live:
-        while True:
-            if live:
-                live.update(render(view, out.width), refresh=True)
-            else:
-                _show(view, as_json)
-            if view.ended:
-                return
-            time.sleep(_EVERY)
-            job, _, note = _job(address, store)
-            seen = overview(store, view.overview)
-            if _beat(view._replace(overview=seen)) != beat:
-                beat, heard = _beat(view._replace(overview=seen)), time.monotonic()
-            gone = time.monotonic() - heard
-            view = _view(seen, job, note, view.retry, gone if gone > _SILENT else 0.0)
-
-
-def _beat(view: "View") -> tuple[str, int] | None:
-    state = view.overview.state
-    return (state.run, state.beat) if state else None
+    return gathering.through(target_of(address), store, to, responses=responses, env=env)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from app.launch.journal import ENDED
 from app.launch.overview import Cause, Grid, Overview, Pair, Spend, Standing
 from app.launch.remote import Job
+from app.launch.state import ENDED
 
 _SYMBOLS: dict[Standing, tuple[str, str]] = {
     "done": ("●", "green"),

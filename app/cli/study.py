@@ -10,34 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.console import err, out, print_correlations
+from app.cli.options import Mirror, Replace, StoreRoot, StudyPath
 
 if TYPE_CHECKING:
     from app.stages import Outcome
     from app.store import Store
     from app.study import StudyFile
 
-StudyPath = Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
-StoreRoot = Annotated[
-    str | None,
-    typer.Option(
-        "--store", envvar="FEWTUNE_STORE", help="Folder or URI of all artefacts; left out: stores/STUDY-NAME.",
-        show_default=False,
-    ),
-]  # fmt: skip
-Mirror = Annotated[
-    str | None,
-    typer.Option(
-        "--data-mirror", envvar="FEWTUNE_DATA_MIRROR", show_default=False,
-        help="Folder of Parquet files OWNER/NAME/CONFIG/SPLIT.parquet, read instead of the hub.",
-    ),
-]  # fmt: skip
-
 
 def run(
     study: StudyPath,
     store: StoreRoot = None,
     mirror: Mirror = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Compute stale cells anew.")] = False,
+    replace: Replace = False,
 ) -> None:
     """Run a study to its end; run again, it does only what is missing."""
     from app.study import load
@@ -73,8 +58,8 @@ def run(
 def _compute(file: "StudyFile", place: "Store", mirror: str | None, replace: bool) -> "Outcome":
     """Run the study; faults of study and store are told before Ray starts."""
     from app import stages
-    from app.launch.journal import Journal, Several
-    from app.launch.progress import reporter
+    from app.launch.journal import Journal
+    from app.launch.progress import Several, reporter
     from app.launch.session import session
 
     planned = stages.plan(file)

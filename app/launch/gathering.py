@@ -19,13 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from pyarrow import fs
 
 from app.errors import StoreError, TargetError
-from app.launch import journal
-from app.store import Record, Store
+from app.launch import state
+from app.store import Artefact, Record, Store
+from app.store.record import digest
 
 if TYPE_CHECKING:
     from app.launch.remote import Target
@@ -34,17 +35,9 @@ MANIFEST = "gathered.json"
 _FOLDERS, _FILES = ("tables", "report"), ("study.yaml",)
 _RESPONSES = "tables/responses"
 _TRIES = 3  # of a file or part that arrives damaged
-_BLOCK = 1 << 20  # bytes read at once
 _PART = 16 << 20  # bytes that the dashboard hands over at once
 _KEPT = 1800.0  # seconds that parts wait to be fetched
 _BUNDLE_PATIENCE = 1800.0  # seconds for a job that reads a large store
-
-
-class File(NamedTuple):
-    """One file that was brought."""
-
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class Gathered:
     store: str
     """Root that it comes from."""
     study: str
-    files: Mapping[str, File]
+    files: Mapping[str, Artefact]
     """Path below the folder -> what it must be."""
     planned: Mapping[str, int]
     """Kind -> cells of the study."""
@@ -75,7 +68,7 @@ def direct(store: Store, out: Path, *, responses: bool = True) -> Gathered:
         raise StoreError(f"{store.root} is not a FewTune store: give the folder or URI that `fewtune run` named")
     before = _before(out, store.root)
     records = store.records()
-    named = {path: digest for record in records.values() for path, digest in _named(record)}
+    named = {path: sha256 for record in records.values() for path, sha256 in _named(record)}
     files = {path: _brought(store, path, out, before, named.get(path)) for path in _listed(store, responses)}
     made = _gathered(store, str(header["study"]), files, records)
     _finish(out, made, before)
@@ -90,9 +83,9 @@ def through(target: "Target", store: str, out: Path, *, responses: bool = True, 
         with tempfile.TemporaryDirectory(prefix="fewtune-gather-") as name:
             packed, arrived = Path(name, "bundle.tar"), Path(name, "bundle")
             with packed.open("wb") as stream:
-                for part in cast(list[list[object]], answer["parts"]):
-                    file, size, digest = cast(tuple[str, int, str], part)
-                    stream.write(_part(lambda wanted=file: target.fetch(job.node, wanted), file, File(size, digest)))
+                for part in cast(list[dict[str, Any]], answer["parts"]):
+                    file, expected = part["name"], Artefact(part["bytes"], part["sha256"])
+                    stream.write(_part(lambda wanted=file: target.fetch(job.node, wanted), file, expected))
             with tarfile.open(packed) as bundle:
                 bundle.extractall(arrived, filter="data")
             made = _read(arrived)
@@ -124,7 +117,7 @@ def bundle(store: Store, logs: Path, *, responses: bool, tell: Callable[[object]
                 while block := stream.read(_PART):
                     parts.append(logs / f"{name}-{len(parts):04}.tar")
                     parts[-1].write_bytes(block)
-            tell({"parts": [[part.name, *_of(part)] for part in parts]})
+            tell({"parts": [{"name": part.name, **asdict(_of(part))} for part in parts]})
             time.sleep(_KEPT)
         finally:
             for part in parts:
@@ -160,9 +153,9 @@ def _named(record: Record) -> list[tuple[str, str]]:
     return [(path, artefact.sha256) for path, artefact in record.artefacts.items()]
 
 
-def _gathered(store: Store, study: str, files: Mapping[str, File], records: Mapping[str, Record]) -> Gathered:
+def _gathered(store: Store, study: str, files: Mapping[str, Artefact], records: Mapping[str, Record]) -> Gathered:
     """The manifest: the files, and how the cells stand."""
-    outline = journal.read_outline(store)
+    outline = state.read_outline(store)
     cells = {cell.slug: cell.kind for cell in outline.cells} if outline else {s: r.kind for s, r in records.items()}
     done = {slug: kind for slug, kind in cells.items() if slug in records}
     seconds = {kind: sum(records[slug].seconds for slug in done if done[slug] == kind) for kind in {*done.values()}}
@@ -180,7 +173,7 @@ def _gathered(store: Store, study: str, files: Mapping[str, File], records: Mapp
 # --- bringing --------------------------------------------------------------------------------------------------
 
 
-def _brought(store: Store, path: str, out: Path, before: Gathered | None, sha256: str | None) -> File:
+def _brought(store: Store, path: str, out: Path, before: Gathered | None, sha256: str | None) -> Artefact:
     """Bring one file unless it is there. Raises StoreError where it does not arrive as the store has it."""
     target, known = out / path, before.files.get(path) if before else None
     for _ in range(_TRIES):
@@ -200,17 +193,14 @@ def _brought(store: Store, path: str, out: Path, before: Gathered | None, sha256
     raise StoreError(f"{store.shown(path)} did not arrive whole: gather again, or run the study again to have it made")
 
 
-def _copy(store: Store, path: str, arriving: Path) -> File:
+def _copy(store: Store, path: str, arriving: Path) -> Artefact:
     """Copy, hashing what is read."""
-    digest, size = hashlib.sha256(), 0
     with store.filesystem.open_input_stream(store.path(path)) as source, arriving.open("wb") as stream:
-        while block := source.read(_BLOCK):
-            digest.update(block)
-            size += stream.write(block)
-    return File(size, digest.hexdigest())
+        sha256 = digest(cast(IO[bytes], source), stream)
+    return Artefact(arriving.stat().st_size, sha256)
 
 
-def _unchanged(target: Path, info: fs.FileInfo, known: File) -> bool:
+def _unchanged(target: Path, info: fs.FileInfo, known: Artefact) -> bool:
     """Whether a file was brought before, is whole, and its source has the time and size that it had then."""
     if not target.is_file() or info.size != known.bytes or info.mtime_ns is None:
         return False
@@ -223,11 +213,11 @@ def _stamp(target: Path, info: fs.FileInfo) -> None:
         os.utime(target, ns=(info.mtime_ns, info.mtime_ns))
 
 
-def _part(fetch: Callable[[], bytes], name: str, expected: File) -> bytes:
+def _part(fetch: Callable[[], bytes], name: str, expected: Artefact) -> bytes:
     """One part, fetched again where it arrives cut off. Raises TargetError."""
     for _ in range(_TRIES):
         block = fetch()
-        if File(len(block), hashlib.sha256(block).hexdigest()) == expected:
+        if Artefact(len(block), hashlib.sha256(block).hexdigest()) == expected:
             return block
     raise TargetError(f"{name} arrived damaged {_TRIES} times: gather again, or from the store itself")
 
@@ -242,16 +232,16 @@ def _place(source: Path, target: Path) -> None:
     arriving.replace(target)
 
 
-def _of(path: Path) -> File:
-    return _file(path) or File(0, "")
+def _of(path: Path) -> Artefact:
+    return _file(path) or Artefact(0, "")
 
 
-def _file(path: Path) -> File | None:
+def _file(path: Path) -> Artefact | None:
     """What a file of this machine is, read from the disk."""
     if not path.is_file():
         return None
     with path.open("rb") as stream:
-        return File(path.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest())
+        return Artefact(path.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 # --- the manifest ----------------------------------------------------------------------------------------------
@@ -270,7 +260,7 @@ def _before(out: Path, root: str) -> Gathered | None:
 def _read(out: Path) -> Gathered | None:
     try:
         given = json.loads((out / MANIFEST).read_text())
-        given["files"] = {_within(path): File(*facts) for path, facts in given["files"].items()}
+        given["files"] = {_within(path): Artefact(**facts) for path, facts in given["files"].items()}
         given["versions"] = {package: tuple(found) for package, found in given["versions"].items()}
         given["missing"] = tuple(given["missing"])
         return Gathered(**given)

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from app import stages
 from app.errors import FewTuneError
-from app.launch.journal import Journal, Several
-from app.launch.progress import Lines, summary
+from app.launch.journal import Journal
+from app.launch.progress import Lines, Several, summary
 from app.launch.remote import submission
 from app.launch.session import session
 from app.store import Store

@@ -1,11 +1,4 @@
-"""The live state of a run, kept in its store, where it outlives the cluster: what `fewtune status` shows.
-
-plan.json  the cells of the study in short, written once: a machine without the engine sees what the run is about
-run.json   phase, shares, failures and what waits, written every few seconds and at the end
-
-A run that is killed leaves its last state. Times are those of the writer's monotonic clock; whether the writer still
-lives is judged by its beat, never by the hour that it wrote down.
-"""
+"""The keeper of a run's state: a reporter that writes to the store. A run that is killed leaves its last state."""
 
 import json
 import logging
@@ -13,172 +6,18 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from app.errors import FewTuneError
-from app.plan import Cell, EvaluateCell, Plan, TuneCell
+from app.launch.state import PLAN, STATE, Outlined, Phase, Running, State, Waiting, Wasted, outline, read
+from app.plan import Cell, Plan
 from app.store import Store
 
-if TYPE_CHECKING:
-    from app.stages import Reporter
-
-Phase = Literal["computing", "analysing", "done", "stopped", "failed"]
-ENDED = ("done", "stopped", "failed")
-_STATE, _PLAN = "run.json", "plan.json"
 _EVERY = 5.0  # seconds between two writes: a request to object storage each
 _EXAMPLES = 5  # cells named for a reason to wait: thousands may wait for the same
 _LONGEST = 500  # characters of a reason
-_DIRECT = ("tuned-direct", "samplegen-direct")
-
-
-class Outlined(NamedTuple):
-    """A cell in short."""
-
-    slug: str
-    kind: str
-    base: str
-    family: str
-    run: str | None
-    """The tuned model that it makes, or whose score it is."""
-    task: str | None
-    cluster: str | None
-    side: Literal["x", "y", ""]
-    """Of the pairs that the study correlates: the predictor, what is predicted, or neither."""
-    seconds: float
-    """Estimated; of a core or of the reference GPU."""
-    cores: float
-    """Held while it runs; 0 where it holds GPUs."""
-    gpus: float
-
-
-class Outline(NamedTuple):
-    """A plan in short."""
-
-    study: str
-    cells: tuple[Outlined, ...]
-
-
-class Running(NamedTuple):
-    """A cell at work."""
-
-    share: float
-    """Done, 0 to 1."""
-    seconds: float
-    """Since it was first heard of in this run."""
-
-
-class Waiting(NamedTuple):
-    """Cells that wait for one reason."""
-
-    cells: int
-    examples: tuple[str, ...]
-
-
-class Wasted(NamedTuple):
-    """Seconds of cores and of GPUs."""
-
-    cores: float
-    gpus: float
-
-    def plus(self, cell: Outlined, seconds: float) -> "Wasted":
-        """With what a cell held for so long."""
-        return Wasted(self.cores + cell.cores * seconds, self.gpus + cell.gpus * seconds)
-
-
-@dataclass(frozen=True)
-class State:
-    """A run as it last was."""
-
-    run: str
-    """Identifies the run among those of its store."""
-    beat: int
-    """One more with each write: the run lives while it moves."""
-    job: str | None
-    """Submission id on the cluster; None for a run on the user's own machine."""
-    phase: Phase
-    fault: str
-    """Why the run as a whole failed; else empty."""
-    written: str
-    """The writer's date and hour, for people alone."""
-    seconds: float
-    """Since the run began."""
-    to_do: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Kind -> cells that this run had to compute."""
-    done: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Kind -> cells that it has computed."""
-    reused: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Kind -> cells that it found done."""
-    share: float = 0.0
-    """Done of all that was to do, weighted by estimated cost."""
-    running: Mapping[str, Running] = field(default_factory=dict[str, Running])
-    failed: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """Reason -> cells."""
-    waiting: Mapping[str, Waiting] = field(default_factory=dict[str, Waiting])
-    """Reason -> cells."""
-    wasted: Wasted = field(default_factory=lambda: Wasted(0.0, 0.0))
-    """By cells that failed or were cut short, in all runs of the store; records say what the others took."""
-
-    @property
-    def left(self) -> float | None:
-        """Seconds to the end of the computing at the pace so far; None where nothing tells."""
-        if self.phase != "computing" or self.share <= 0:
-            return None
-        return self.seconds * (1 / self.share - 1)
-
-
-def read(store: Store) -> State | None:
-    """The state of the store's last run, or None where there is none that can be read."""
-    try:
-        found = json.loads(store.read_text(_STATE) or "")
-        found["running"] = {slug: Running(*given) for slug, given in found["running"].items()}
-        found["failed"] = {reason: tuple(slugs) for reason, slugs in found["failed"].items()}
-        found["waiting"] = {why: Waiting(cells, tuple(named)) for why, (cells, named) in found["waiting"].items()}
-        found["wasted"] = Wasted(*found["wasted"])
-        return State(**found)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-def outline(planned: Plan) -> Outline:
-    """A plan in short."""
-    return Outline(planned.study.name, tuple(_outlined(planned, cell) for cell in planned.cells))
-
-
-def read_outline(store: Store) -> Outline | None:
-    """The plan of the store's last run, or None where there is none that can be read."""
-    try:
-        found = json.loads(store.read_text(_PLAN) or "")
-        return Outline(found["study"], tuple(Outlined(*cell) for cell in found["cells"]))
-    except (ValueError, TypeError, KeyError):
-        return None
-
-
-def _outlined(planned: Plan, cell: Cell) -> Outlined:
-    run = cell.run if isinstance(cell, TuneCell | EvaluateCell) else None
-    task = cell.task if isinstance(cell, EvaluateCell) else None
-    needs, base = cell.needs, cell.base
-    cores, gpus = (0.0, needs.gpus * needs.workers) if needs.gpus else (float(needs.cpus * needs.workers), 0.0)
-    return Outlined(
-        cell.slug, cell.kind, base.slug, base.family, run.slug if run else None, task.name if task else None,
-        task.cluster if task else None, _side(planned, cell), cell.cost, cores, gpus,
-    )  # fmt: skip
-
-
-def _side(planned: Plan, cell: Cell) -> Literal["x", "y", ""]:
-    """Which side of a pair an evaluation is, by the rules of `app.analysis.pairs`."""
-    study = planned.study
-    analysis = study.analysis
-    if not isinstance(cell, EvaluateCell) or cell.condition.wording != (analysis.wording or study.wordings[0]):
-        return ""
-    name = cell.condition.name
-    if name.endswith("few-shot") and cell.condition.shots != (analysis.shots or max(study.shots.counts)):
-        return ""
-    if name == analysis.x:
-        return "x"
-    return "y" if name in (_DIRECT if analysis.y == "direct" else (analysis.y,)) else ""
 
 
 class Journal:
@@ -229,7 +68,7 @@ class Journal:
         self._began = time.monotonic()
         self._cells = {cell.slug: cell for cell in cells}
         self._reused = _kinds(reused)
-        self._put(_PLAN, json.dumps(self._outline._asdict()))
+        self._put(PLAN, json.dumps(self._outline._asdict()))
         if cells:
             self._thread = threading.Thread(target=self._keep, daemon=True)
             self._thread.start()
@@ -262,7 +101,7 @@ class Journal:
         """Write the state; `phase` None: the run goes on."""
         with self._writing:
             self._beat += 1
-            self._put(_STATE, json.dumps(asdict(self._state(phase, fault))))
+            self._put(STATE, json.dumps(asdict(self._state(phase, fault))))
 
     def _put(self, name: str, text: str) -> None:
         try:
@@ -308,33 +147,6 @@ class Journal:
                 waiting=_examples(_by_reason({s: why for s, why in self._waiting.items() if s not in over})),
                 wasted=self._wasted if phase is None else _wasted(self._wasted, running, self._held),
             )
-
-
-class Several:
-    """A reporter that passes on to several."""
-
-    def __init__(self, *reporters: "Reporter") -> None:
-        self._reporters = reporters
-
-    def begin(self, cells: Sequence[Cell], reused: Sequence[Cell]) -> None:
-        """The cells to compute, and those found done."""
-        for reporter in self._reporters:
-            reporter.begin(cells, reused)
-
-    def progress(self, slug: str, share: float) -> None:
-        """A cell has done a share of its work."""
-        for reporter in self._reporters:
-            reporter.progress(slug, share)
-
-    def failed(self, slug: str, reason: str) -> None:
-        """A cell has failed, or what it needs has."""
-        for reporter in self._reporters:
-            reporter.failed(slug, reason)
-
-    def waiting(self, reasons: Mapping[str, str]) -> None:
-        """Why each cell that has not begun has not."""
-        for reporter in self._reporters:
-            reporter.waiting(reasons)
 
 
 def _wasted(before: Wasted, running: Mapping[str, Running], held: Mapping[str, Outlined]) -> Wasted:

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from pyarrow import fs
 
 from app.errors import StoreError
-from app.launch import journal
-from app.launch.journal import Outline, Outlined, State
+from app.launch import state
+from app.launch.state import Outline, Outlined, State
 from app.plan.schedule import NEEDED_FAILED
 from app.store import Store
 
@@ -61,7 +61,7 @@ class Overview:
     store: str
     outline: Outline
     state: State | None
-    """Of the last run; None where none has begun, or it kept no journal."""
+    """Of the last run; None where none has begun, or it kept no state."""
     done: Mapping[str, float]
     """Cell -> seconds that it took."""
 
@@ -134,7 +134,7 @@ def overview(store: Store, before: Overview | None = None) -> Overview:
 
     Raises StoreError where nothing says what the study consists of.
     """
-    outline = journal.read_outline(store) or _planned(store)
+    outline = state.read_outline(store) or _planned(store)
     known = before.done if before else {}
     slugs = _recorded(store)
     fresh = [slug for slug in slugs if slug not in known]
@@ -142,7 +142,7 @@ def overview(store: Store, before: Overview | None = None) -> Overview:
         records = pool.map(store.read_record, fresh)
         seconds = {slug: record.seconds for slug, record in zip(fresh, records, strict=True) if record}
     done = {slug: known[slug] for slug in slugs if slug in known} | seconds
-    return Overview(outline.study, store.root, outline, journal.read(store), done)
+    return Overview(outline.study, store.root, outline, state.read(store), done)
 
 
 def _recorded(store: Store) -> list[str]:
@@ -162,7 +162,7 @@ def _planned(store: Store) -> Outline:
             f"{store.root} does not say what its study consists of, and here is no engine to plan it: "
             f"pip install 'fewtune[engine]'"
         ) from fault
-    return journal.outline(stages.plan(stages.of_store(store.root)[0]))
+    return state.outline(stages.plan(stages.of_store(store.root)[0]))
 
 
 def _together(standings: Sequence[str] | None) -> Standing:

@@ -170,3 +170,30 @@ class Lines:
 
     def waiting(self, reasons: Mapping[str, str]) -> None:
         """Nothing: a line every few seconds would drown the rest."""
+
+
+class Several:
+    """A reporter that passes on to several."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self._reporters = reporters
+
+    def begin(self, cells: Sequence[Cell], reused: Sequence[Cell]) -> None:
+        """The cells to compute, and those found done."""
+        for reporter in self._reporters:
+            reporter.begin(cells, reused)
+
+    def progress(self, slug: str, share: float) -> None:
+        """A cell has done a share of its work."""
+        for reporter in self._reporters:
+            reporter.progress(slug, share)
+
+    def failed(self, slug: str, reason: str) -> None:
+        """A cell has failed, or what it needs has."""
+        for reporter in self._reporters:
+            reporter.failed(slug, reason)
+
+    def waiting(self, reasons: Mapping[str, str]) -> None:
+        """Why each cell that has not begun has not."""
+        for reporter in self._reporters:
+            reporter.waiting(reasons)

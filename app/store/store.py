@@ -1,8 +1,7 @@
-"""Paths, records, tables and folders below one root; whole or absent, and for one run at a time."""
+"""The files of a study: whose they are, who may write them, which cells are done, and what is damaged."""
 
 import fcntl
 import json
-import os
 import shutil
 import tempfile
 import uuid
@@ -10,26 +9,22 @@ from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
-from app import tables
 from app.errors import StoreError
 from app.identity import fingerprint
+from app.store.files import COPIERS, Files, files_of
 from app.store.lease import File, Lease
-from app.store.record import Artefact, Artefacts, Record, artefact, digest, flaw, parse
-from app.store.root import RETRIES, open_root, told
+from app.store.record import Artefacts, Record, artefact, digest, flaw, parse
+from app.store.root import RETRIES, told
 
 FORMAT = 1
 BEAT = 5.0  # seconds between two signs of life of a run on object storage
 _LOCK, _LEASE = ".lock", "lease.json"
 _READERS = 16  # parallel reads of small files: object stores answer each in tens of milliseconds
-_COPIERS = 4  # files of a folder sent or fetched at once
-_WINDOW = 64 << 20  # bytes of one upload in flight: what it holds in memory
 
 
 class Survey(NamedTuple):
@@ -41,8 +36,8 @@ class Survey(NamedTuple):
     """Slug -> one sentence that names the file and the fault; these cells count as not done."""
 
 
-class Store:
-    """Paths, records and tables below one root; picklable, so that workers open the same one.
+class Store(Files):
+    """Files below one root, with records of what is done; picklable, so that workers open the same one.
 
     `retries`: of each request to S3; `beat`: seconds between two signs of life of the run that holds the store;
     `holder`: the run that a worker's store belongs to.
@@ -50,36 +45,12 @@ class Store:
 
     def __init__(self, root: str | Path, *, retries: int = RETRIES, beat: float = BEAT, holder: str = "") -> None:
         self._retries, self._beat = retries, beat
-        self.filesystem, self._prefix, self._shown, self._query = open_root(str(root), retries)
+        super().__init__(root, retries)
         self._lease = self._leased(holder) if holder else None
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         holder = self._lease.holder if self._lease else ""
         return partial(Store, retries=self._retries, beat=self._beat, holder=holder), (self.root,)
-
-    @property
-    def root(self) -> str:
-        """The path or URI that opens this store; it never holds credentials."""
-        return self._shown + (f"?{self._query}" if self._query else "")
-
-    @property
-    def local(self) -> Path | None:
-        """The root as a local folder, or None on object storage."""
-        return Path(self._prefix) if isinstance(self.filesystem, fs.LocalFileSystem) else None
-
-    def path(self, relative: str) -> str:
-        """Where `relative` lies within the file system. Raises StoreError for a path that leaves the store."""
-        parts = PurePosixPath(relative)
-        if parts.is_absolute() or ".." in parts.parts:
-            raise StoreError(f"{relative} leads out of the store {self.root}")
-        return f"{self._prefix}/{relative}"
-
-    def shown(self, relative: str) -> str:
-        """The path or URI that opens `relative` by itself."""
-        return self._name(relative) + (f"?{self._query}" if self._query else "")
-
-    def _name(self, relative: str) -> str:
-        return f"{self._shown}/{relative}"
 
     # --- whose store it is -------------------------------------------------------------------------------------
 
@@ -159,7 +130,7 @@ class Store:
 
     def records(self, kind: str | None = None) -> dict[str, Record]:
         """All records by slug, in the order of the slugs."""
-        return self._read_records(self._sizes(f"records/{kind}" if kind else "records"))
+        return self._read_records(self.sizes(f"records/{kind}" if kind else "records"))
 
     def delete_record(self, slug: str) -> None:
         """Forget that a cell is done, so that it is computed anew."""
@@ -169,7 +140,7 @@ class Store:
 
     def survey(self) -> Survey:
         """All records, and what is wrong with those that are damaged or vouch for a file of another size."""
-        sizes = self._sizes("")
+        sizes = self.sizes("")
         sound = self._read_records(sizes)
         flaws = {
             slug: f"{self._name(_place(slug))} is damaged: it is no record"
@@ -188,7 +159,7 @@ class Store:
         found = self._misfit(record, sizes)
         if found or not deep:
             return found
-        with ThreadPoolExecutor(_COPIERS) as pool:
+        with ThreadPoolExecutor(COPIERS) as pool:
             hashes = dict(zip(paths, pool.map(self._hash, paths), strict=True))
         return self._misfit(record, sizes, hashes)
 
@@ -212,163 +183,7 @@ class Store:
                 slug: record for slug, record in zip(slugs, pool.map(self.read_record, slugs), strict=True) if record
             }
 
-    # --- files -------------------------------------------------------------------------------------------------
-
-    def read_text(self, relative: str) -> str | None:
-        """A small file, or None where there is none."""
-        content = self._read(relative)
-        try:
-            return None if content is None else content.decode()
-        except UnicodeDecodeError as fault:
-            raise StoreError(f"{self._name(relative)} is damaged ({fault}): delete it to have it made anew") from fault
-
-    def write_text(self, relative: str, text: str) -> None:
-        """Write a small file: whole or not at all."""
-        self.write_bytes(relative, text.encode())
-
-    def write_bytes(self, relative: str, content: bytes) -> None:
-        """Write a file: whole or not at all."""
-        with self._atomic(relative) as stream:
-            stream.write(content)
-
-    def exists(self, relative: str) -> bool:
-        """Whether a file or folder is there."""
-        with told(self._name(relative), "looked up"):
-            return self.filesystem.get_file_info(self.path(relative)).type != fs.FileType.NotFound
-
-    def write_table(self, table: str, relative: str, data: pa.Table) -> None:
-        """Check `data` against the schema of `table` and write it as Parquet: whole or not at all."""
-        self.write_parquet(relative, tables.checked(table, data))
-
-    def write_parquet(self, relative: str, data: pa.Table, row_group_size: int | None = None) -> None:
-        """Write a table as Parquet: whole or not at all."""
-        with self._atomic(relative) as stream:
-            pq.write_table(data, stream, compression="zstd", row_group_size=row_group_size)
-
-    @contextmanager
-    def parquet_writer(
-        self, relative: str, schema: pa.Schema, artefacts: dict[str, Artefact] | None = None
-    ) -> Generator[pq.ParquetWriter]:
-        """A Parquet file written batch by batch; it appears whole when the block ends, or not at all.
-
-        `artefacts` is told what it became.
-        """
-        with (
-            self._atomic(relative, artefacts) as stream,
-            pq.ParquetWriter(stream, schema, compression="zstd") as writer,
-        ):
-            yield writer
-
-    def read_table(self, table: str, relative: str) -> pa.Table:
-        """Read and check one of the tables. Raises StoreError where it is absent."""
-        if not self.exists(relative):
-            raise StoreError(f"{self._name(relative)} is not there: run the study first")
-        return tables.read(table, self.path(relative), self.filesystem)
-
-    @contextmanager
-    def open_input(self, relative: str) -> Generator[pa.NativeFile]:
-        """A random-access file for reading (Parquet row groups). Raises StoreError where it is absent or damaged."""
-        shown = self._name(relative)
-        try:
-            with self.filesystem.open_input_file(self.path(relative)) as stream:
-                yield stream
-        except FileNotFoundError as fault:
-            raise StoreError(f"{shown} is not there: run the study again") from fault
-        except (pa.ArrowInvalid, OSError) as fault:
-            raise StoreError(f"{shown} is damaged or cannot be read ({fault}): run the study again") from fault
-
-    def _read(self, relative: str) -> bytes | None:
-        shown = self._name(relative)
-        try:
-            with told(shown, "read"), self.filesystem.open_input_file(self.path(relative)) as stream:
-                return stream.read(stream.size())  # at once: between two requests it could be replaced
-        except FileNotFoundError:
-            return None
-
-    @contextmanager
-    def _atomic(
-        self, relative: str, artefacts: dict[str, Artefact] | None = None, *, leased: bool = True
-    ) -> Generator[IO[bytes]]:
-        """A file that appears under its name only when the block ends without an error.
-
-        `leased`: and only if this run still holds the store.
-        """
-        target = Path(self.path(relative))
-        folder = target.parent if self.local is not None else Path(tempfile.gettempdir())
-        temporary = folder / f"{target.name}.{uuid.uuid4().hex[:8]}.tmp"
-        try:
-            with told(self._name(relative), "written"):
-                folder.mkdir(parents=True, exist_ok=True)
-                stream = temporary.open("wb")
-            with stream:
-                yield stream
-                stream.flush()
-                if self.local is not None:
-                    os.fsync(stream.fileno())
-            if artefacts is not None:
-                artefacts[relative] = artefact(temporary)
-            if leased:
-                self._guard()
-            if self.local is None:
-                self._send({temporary: relative})
-            else:
-                temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _send(self, files: Mapping[Path, str]) -> None:
-        """Upload local files. An object that is closed half-written is complete for everybody, so all is sent from
-        threads, where no Ctrl-C comes in between."""
-        with ThreadPoolExecutor(_COPIERS) as pool:
-            for done in [pool.submit(self._upload, *one) for one in files.items()]:
-                done.result()
-
-    def _upload(self, file: Path, relative: str) -> None:
-        with (
-            file.open("rb") as stream,
-            told(self._name(relative), "written"),
-            self.filesystem.open_output_stream(self.path(relative)) as upload,
-        ):
-            while block := stream.read(_WINDOW):
-                if stream.tell() > _WINDOW:
-                    upload.flush()  # wait for the window before
-                upload.write(block)
-
-    # --- folders: checkpoints ----------------------------------------------------------------------------------
-
-    @contextmanager
-    def new_folder(self, relative: str, artefacts: dict[str, Artefact] | None = None) -> Generator[Path]:
-        """A local folder to fill; it takes its place in the store when the block ends without an error.
-
-        `artefacts` is told what its files became.
-        """
-        if self.local is not None:
-            target = Path(self.path(relative))
-            with told(self._name(relative), "written"):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-                temporary.mkdir()
-            try:
-                yield temporary
-                if artefacts is not None:
-                    artefacts |= {f"{relative}/{name}": artefact(file) for name, file in _files(temporary).items()}
-                self._guard()
-                if target.exists():
-                    shutil.rmtree(target)
-                temporary.replace(target)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-            return
-        with tempfile.TemporaryDirectory(prefix="fewtune-") as name:
-            yield Path(name)
-            self._guard()
-            made = {f"{relative}/{name}": file for name, file in _files(Path(name)).items()}
-            if artefacts is not None:
-                artefacts |= {path: artefact(file) for path, file in made.items()}
-            self._send({file: path for path, file in made.items()})
-            with told(self._name(relative), "written"):
-                for left in self._sizes(relative).keys() - made.keys():
-                    self.filesystem.delete_file(self.path(left))
+    # --- checkpoints -----------------------------------------------------------------------------------------
 
     def folder(self, relative: str, mark: str, record: Record | None = None) -> Path:
         """A stored folder as a local one: itself, or a cached copy named by `mark` (a fingerprint).
@@ -410,53 +225,23 @@ class Store:
 
     def _astray(self, folder: Path, relative: str, expected: Artefacts) -> str:
         """What is wrong with a copy of a stored folder, or ""."""
-        found = {f"{relative}/{name}": artefact(file) for name, file in _files(folder).items()}
+        found = {f"{relative}/{name}": artefact(file) for name, file in files_of(folder).items()}
         for path, one in expected.items():
             there = found.get(path)
             if wrong := flaw(self._name(path), one, there and there.bytes, there and there.sha256):
                 return wrong
         return ""
 
-    def _fetch(self, relative: str, folder: Path) -> None:
-        """Download a stored folder."""
+    # --- the lease -------------------------------------------------------------------------------------------
 
-        def fetch(path: str) -> None:
-            target = folder / PurePosixPath(path).relative_to(relative)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                target.open("wb") as copy,
-                told(self._name(path), "read"),
-                self.filesystem.open_input_stream(self.path(path)) as stream,
-            ):
-                digest(cast(IO[bytes], stream), copy)
-
-        with ThreadPoolExecutor(_COPIERS) as pool:
-            list(pool.map(fetch, self._sizes(relative)))
-
-    def delete_folders(self, relative: str, prefix: str) -> None:
-        """Remove the folders below `relative` whose names begin with `prefix`, with all that is in them."""
-        with told(self._name(relative), "deleted"):
-            for info in self.filesystem.get_file_info(fs.FileSelector(self.path(relative), allow_not_found=True)):
-                if info.type == fs.FileType.Directory and info.base_name.startswith(prefix):
-                    self.filesystem.delete_dir(info.path)
-
-    # --- below --------------------------------------------------------------------------------------------------
-
-    def _sizes(self, relative: str) -> dict[str, int]:
-        """Path -> bytes of all files below `relative`, by one listing."""
-        selector = fs.FileSelector(self.path(relative).rstrip("/"), allow_not_found=True, recursive=True)
-        with told(self._name(relative), "listed"):
-            found = self.filesystem.get_file_info(selector)
-        return dict(_named(found, f"{self._prefix}/"))
-
-    def _guard(self) -> None:
+    def guard(self) -> None:
         """Raise StoreError where this run held the store by a lease and lost it."""
         if self._lease:
             self._lease.check()
 
     def _leased(self, holder: str) -> Lease:
         def write(text: str) -> None:
-            with self._atomic(_LEASE, leased=False) as stream:
+            with self._atomic(_LEASE, guarded=False) as stream:
                 stream.write(text.encode())
 
         def remove() -> None:
@@ -487,15 +272,3 @@ def _slug(path: str) -> str:
 
 def _records(paths: Mapping[str, int]) -> Iterator[str]:
     return (path for path in paths if path.startswith("records/") and path.endswith(".json"))
-
-
-def _named(found: list[fs.FileInfo], prefix: str) -> Iterator[tuple[str, int]]:
-    for info in found:
-        name = info.path.removeprefix(prefix)
-        if info.type == fs.FileType.File and not name.endswith(".tmp") and name not in (_LOCK, _LEASE):
-            yield name, info.size
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Path below a local folder -> file, in their order."""
-    return {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}

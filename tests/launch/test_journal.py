@@ -14,9 +14,10 @@ import pytest
 
 from app import stages
 from app.errors import CellError
-from app.launch import journal
-from app.launch.journal import Journal, Several, State
+from app.launch.journal import Journal
 from app.launch.overview import Overview, Pair, overview
+from app.launch.progress import Several
+from app.launch.state import State, outline, read, read_outline
 from app.plan import Plan
 from app.store import Record, Store
 from app.study import load
@@ -46,11 +47,11 @@ def store(tmp_path: Path) -> Store:
 def told(store: Store, holds: Callable[[State], bool]) -> State:
     """The state, as soon as it says so."""
     for _ in range(600):
-        state = journal.read(store)
+        state = read(store)
         if state and holds(state):
             return state
         time.sleep(0.05)
-    raise AssertionError(f"the journal says {journal.read(store)}")
+    raise AssertionError(f"the journal says {read(store)}")
 
 
 def record(store: Store, plan: Plan, *slugs: str) -> None:
@@ -64,7 +65,7 @@ def test_a_run_is_followed_from_its_store_while_it_goes(planned: Plan, store: St
     made, tuned = planned.made[0], planned.tunings[0]
     rest = [cell for cell in planned.cells if cell is not planned.made[1]]
     with Journal(store, planned, "job-1", every=0.1) as kept:
-        assert journal.read(store) is None  # the store may be another's
+        assert read(store) is None  # the store may be another's
         kept.begin(rest, [planned.made[1]])
         first = told(store, lambda state: state.beat > 0)
         assert (first.phase, first.job, first.reused, first.left) == ("computing", "job-1", {"pretrain": 1}, None)
@@ -83,7 +84,7 @@ def test_a_run_is_followed_from_its_store_while_it_goes(planned: Plan, store: St
         for cell in rest:
             kept.progress(cell.slug, 1.0)
         assert told(store, lambda state: state.phase == "analysing").share == 1.0
-    end = journal.read(store)
+    end = read(store)
     assert end is not None
     assert (end.phase, end.running, end.waiting, end.left) == ("done", {}, {}, None)
 
@@ -97,7 +98,7 @@ def test_reporters_hear_in_turn(planned: Plan, store: Store, tmp_path: Path) -> 
         both.failed(planned.made[1].slug, "it fell")
         both.waiting({planned.tunings[0].slug: "its base model is not ready"})
     for place in (store, other):
-        state = journal.read(place)
+        state = read(place)
         assert state is not None
         assert state.failed == {"it fell": (planned.made[1].slug,)}
         assert state.waiting["its base model is not ready"].examples == (planned.tunings[0].slug,)
@@ -120,7 +121,7 @@ def test_each_end_is_told(planned: Plan, store: Store, fault: BaseException, pha
 
     with pytest.raises(type(fault)):
         run()
-    state = journal.read(store)
+    state = read(store)
     assert state is not None
     assert (state.phase, state.fault) == (phase, sentence)
 
@@ -170,7 +171,7 @@ def test_a_run_that_is_killed_leaves_its_last_state_and_the_next_run_counts_what
         state = told(store, lambda state: any(at.seconds > 0.2 for at in state.running.values()))
         process.send_signal(signal.SIGKILL)
     for _ in range(2):  # whole, whenever the kill came
-        state = journal.read(store)
+        state = read(store)
         assert state is not None
         assert state.phase == "computing"
     with Journal(store, planned, every=0.1) as kept:
@@ -197,8 +198,8 @@ def test_what_cannot_be_written_takes_no_run_along(
 def test_a_damaged_state_counts_as_none(store: Store, text: str) -> None:
     store.write_text("run.json", text)
     store.write_text("plan.json", text)
-    assert journal.read(store) is None
-    assert journal.read_outline(store) is None
+    assert read(store) is None
+    assert read_outline(store) is None
 
 
 def test_the_clock_of_the_wall_decides_nothing(planned: Plan, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,4 +278,4 @@ def test_a_store_without_a_journal_is_planned_anew(planned: Plan, store: Store, 
     seen = overview(store)
     assert seen.state is None
     assert seen.counts()["pretrain"] == (1, 2)
-    assert json.loads(json.dumps(seen.outline)) == json.loads(json.dumps(journal.outline(planned)))
+    assert json.loads(json.dumps(seen.outline)) == json.loads(json.dumps(outline(planned)))

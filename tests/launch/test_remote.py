@@ -438,7 +438,7 @@ def test_a_transfer_that_is_cut_off_is_fetched_again_or_told(
 def test_a_manifest_that_leads_elsewhere_is_none(tmp_path: Path, path: str) -> None:
     made = gathering.direct(finished(tmp_path / "store"), tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "gathered.json").read_text())
-    manifest["files"] = {path: [1, "0"]}
+    manifest["files"] = {path: {"bytes": 1, "sha256": "0"}}
     (tmp_path / "out" / "gathered.json").write_text(json.dumps(manifest))
     assert made.files
     refused("holds nothing that was gathered", lambda: gathering.direct(Store(tmp_path / "store"), tmp_path / "out"))

@@ -179,7 +179,7 @@ def test_an_upload_that_fails_for_good_leaves_the_old_file(proxy: Proxy, impatie
 def test_an_upload_of_several_windows_that_fails_for_good_leaves_the_old_file(
     proxy: Proxy, impatient: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.store._WINDOW", 12 << 20)
+    monkeypatch.setattr("app.store.files._WINDOW", 12 << 20)
     impatient.write_bytes("file", b"old")
     proxy.refuse("PUT", "partNumber=1")
     content = os.urandom(LARGE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from app.cli.console import out
+from app.cli.console import err, out
 from app.cli.options import Address, ClusterStore
 from app.cli.remote import address_of, target_of
 from app.errors import InputError, StoreError, TargetError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.store import Store
 
 _EVERY = 5.0  # seconds between two looks of `--watch`
+_BEGINS = 1.0  # seconds between two looks for a run that has not begun
 _SILENT = 30.0  # seconds without a beat that are worth a word: six beats
 
 
@@ -52,7 +53,10 @@ def status(
     source = Store(place.root)
     job, url, note = _job(address, source)
     if source.header() is None:
-        _nothing(source, job, note)
+        if not watch:
+            _nothing(source, job, note)
+        _await(source, address)
+        job, url, note = _job(address, source)
     seen = overview(source)
     view = _view(seen, job, note, _retry(place, seen, url), 0.0)
     if watch:
@@ -102,6 +106,16 @@ def _nothing(store: "Store", job: "Job | None", note: str) -> None:
     out.print(f"{job.study}  {store.root}", style="dim", soft_wrap=True)
     out.print(f"the job {job.id} is {job.status.lower()}; nothing is in the store yet", soft_wrap=True)
     raise typer.Exit(1 if job.status == "FAILED" else 0)
+
+
+def _await(store: "Store", address: str | None) -> None:
+    """Wait until a run has begun in a store; a job takes some seconds to get there."""
+    err.print(f"nothing is in {store.root} yet: waiting for a run to begin there (Ctrl-C ends this)", soft_wrap=True)
+    while store.header() is None:
+        job, _, note = _job(address, store)
+        if job and job.ended:
+            _nothing(store, job, note)
+        time.sleep(_BEGINS)
 
 
 def _retry(place: _Place, seen: "Overview", url: str | None) -> str:

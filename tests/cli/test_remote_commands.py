@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,20 @@ def test_the_status_for_programs_is_json(fewtune: Fewtune, write_study: Callable
 def test_watching_ends_with_the_run(fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:
     unfinished(tmp_path / "store", write_study())
     assert "stopped: " in fewtune("status", "./store", "--watch").stdout
+
+
+def test_watching_waits_for_a_run_that_has_not_begun(
+    fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    study = write_study()
+    with ThreadPoolExecutor(1) as aside:
+        watched = aside.submit(fewtune, "status", "./store", "--watch")
+        time.sleep(3)
+        assert not watched.done()
+        unfinished(tmp_path / "store", study)
+        answer = watched.result()
+    assert f"nothing is in {tmp_path / 'store'} yet: waiting" in answer.stderr
+    assert "stopped: " in answer.stdout
 
 
 def test_the_profile_spares_the_flags(fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:

@@ -140,6 +140,8 @@ def _config(gcs: str, most: int, gpus: bool, idle_minutes: float) -> dict[str, o
 def _start(folder: Path, gcs: int, dashboard: int) -> "subprocess.Popen[bytes]":
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {
         **_JOINING,
+        # Jobs that ask for `python` get the one that this project is installed in.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "RAY_FAKE_CLUSTER": "1",
         "RAY_enable_autoscaler_v2": "1",
         "RAY_CLOUD_INSTANCE_ID": _HEAD_ID,

@@ -81,7 +81,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         client = JobSubmissionClient(cluster.address)
         upload = tmp_path_factory.mktemp("upload")
         (upload / "work.py").write_text(WORK)
-        job = client.submit_job(entrypoint=f"{sys.executable} work.py", runtime_env={"working_dir": str(upload)})
+        job = client.submit_job(entrypoint="python work.py", runtime_env={"working_dir": str(upload)})
         assert eventually(lambda: client.get_job_status(job).is_terminal(), 120)
         seen["status"], logs = client.get_job_status(job), client.get_job_logs(job)
         seen |= json.loads(logs.partition("TOLD ")[2] or "{}")

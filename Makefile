@@ -21,8 +21,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/fewtune run jobs/studies/demo.yaml
 
+# Files of tests side by side, in their order: the long ones come first.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: setup
 	$(BIN)/python -m pytest -m chaos

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import local_ray
 import pytest
+from filelock import FileLock
 from head import head, user
 
 __all__ = ["head", "user"]
@@ -65,12 +66,17 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store in which that study was run without any disturbance."""
+    """A store in which that study was run without any disturbance; made once, however many processes run the tests."""
     from small_study import finish, start
 
-    store = tmp_path_factory.mktemp("undisturbed") / "store"
-    process = start(small_study, store)
-    output = finish(process)
-    assert process.returncode == 0, output
-    assert "38 cells computed, 0 reused, 0 failed" in output
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    store = shared / "undisturbed"
+    with FileLock(f"{store}.lock"):
+        if not (shared / "undisturbed.done").exists():
+            process = start(small_study, store)
+            output = finish(process)
+            assert process.returncode == 0, output
+            assert "38 cells computed, 0 reused, 0 failed" in output
+            (shared / "undisturbed.done").touch()
     return store

@@ -1,13 +1,9 @@
-"""A study end to end, through the command line: run, run again, killed in every stage, interrupted, changed."""
+"""A study end to end, through the command line: run, run again, changed."""
 
-import os
-import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from small_study import STUDY, count, finish, start, tables
+from small_study import STUDY, finish, start, tables
 
 
 def test_a_run_leaves_one_score_row_for_each_metric_of_each_evaluation(undisturbed: Path) -> None:
@@ -33,49 +29,6 @@ def test_the_second_run_computes_nothing_and_leaves_identical_tables(small_study
     assert process.returncode == 0
     assert "0 cells computed, 38 reused, 0 failed" in output
     assert tables(undisturbed) == before
-
-
-def test_a_run_killed_in_every_stage_ends_with_the_same_tables(
-    small_study: Path, undisturbed: Path, tmp_path: Path
-) -> None:
-    store = tmp_path / "store"
-    moments: dict[str, Callable[[], bool]] = {
-        "pretrain": lambda: any((store / "models").glob("*.tmp")),
-        "tune": lambda: count(store, "tune") >= 1,
-        "evaluate": lambda: count(store, "evaluate") >= 3,
-        "analyse": lambda: (store / "tables" / "scores.parquet").exists(),
-    }
-    for stage, reached in moments.items():
-        process = start(small_study, store)
-        until = time.monotonic() + 240
-        while not reached():
-            assert process.poll() is None, f"ended before it could be killed in {stage}: {process.communicate()[0]}"
-            assert time.monotonic() < until, f"never came to {stage}"
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    process = start(small_study, store)
-    output = finish(process)
-    assert process.returncode == 0, output
-    assert tables(store) == tables(undisturbed)
-
-
-def test_ctrl_c_says_one_sentence_and_the_next_run_goes_on(
-    small_study: Path, undisturbed: Path, tmp_path: Path
-) -> None:
-    store = tmp_path / "store"
-    process = start(small_study, store)
-    while count(store, "pretrain") < 1:
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    output = finish(process)
-    assert process.returncode == 1
-    assert f"interrupted: what was finished is kept in {store}" in output
-    process = start(small_study, store)
-    output = finish(process)
-    assert process.returncode == 0, output
-    assert tables(store) == tables(undisturbed)
 
 
 def test_a_changed_study_stops_and_says_what_changed(small_study: Path, undisturbed: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from app.cli import catalogue, cluster, doctor, remote, results, status, study
+from app.cli import bench, catalogue, cluster, doctor, remote, results, status, study
 from app.cli.console import fail
 from app.errors import DISK_FULL, FewTuneError, disk_full
 
@@ -31,6 +31,7 @@ cli.command("doctor")(doctor.doctor)
 cli.add_typer(catalogue.tasks, name="tasks")
 cli.add_typer(catalogue.models, name="models")
 cli.add_typer(cluster.cluster, name="cluster")
+cli.add_typer(bench.bench, name="bench")
 
 
 def main() -> None:

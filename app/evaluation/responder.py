@@ -22,7 +22,7 @@ from app.evaluation import requests
 from app.evaluation.judgement import Response, Tally
 from app.evaluation.requests import responses_path
 from app.identity import versions
-from app.models import adapters, chat, generation, scoring, tokens
+from app.models import adapters, budget, chat, generation, scoring, tokens
 from app.models.loading import LoadedModel, commit, load, parameters
 from app.models.source import base_source, device, run_source, tuned_folder
 from app.plan import EvaluateCell, Run, columns
@@ -30,10 +30,9 @@ from app.store import Artefact, Record, Store
 from app.tasks import catalog, prompts
 from app.tasks.metrics.bertscore import Chooser
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string())])
 _EXPOSURE = {column.name for column in tables.EXPOSURE}
-_BATCH_TOKENS = {"cpu": 8_192, "cuda": 16_384}
 
 
 @dataclass
@@ -89,17 +88,18 @@ class Responder:
         shared = {name: value for name, value in identity.items() if name not in _EXPOSURE}
         facts = requests.facts(cell, self._store)
         tally = Tally()
-        unconditional: dict[str, float] = {}
+        engine = _Engine(held.loaded)
         artefacts: dict[str, Artefact] = {}
         with self._store.parquet_writer(responses_path(cell), tables.schema("responses"), artefacts) as writer:
             for batch in requests.read(cell, self._store):
-                found = _respond(cell, held.loaded, batch, answers, unconditional)
+                found = _respond(cell, engine, batch, answers)
                 writer.write_table(tables.build("responses", [shared | tally.judge(one) for one in found]))
         result = {
             "scores": [identity | row for row in tally.scores(facts, task, self._nearest(answers, cell))],
             "requests": facts._asdict(),
             "precision": str(held.loaded.model.dtype).removeprefix("torch."),
             "commit": commit(held.loaded),
+            "paths": engine.paths,
         }
         seconds = time.monotonic() - started
         self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions(), artefacts))
@@ -143,24 +143,51 @@ class Responder:
         held.adapter = run.slug
 
 
+class _Engine:
+    """Answers the requests of one cell; what they share is computed once for all of its batches."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.batch_tokens = budget.found(loaded)
+        self.paths: dict[str, str] = {}
+        """How scores and texts were computed: see `app.models.forwards` and `app.models.generation`."""
+        self._scorer: scoring.Scorer | None = None
+        self._unconditional: dict[str, float] = {}
+
+    def write(self, contexts: Sequence[str], longest: int, stop: str) -> list[generation.Generation]:
+        """Greedy continuations."""
+        self.paths["generation"] = generation.path(self.loaded)
+        return generation.generate(self.loaded, contexts, longest, stop, self.batch_tokens)
+
+    def score(self, asked: Sequence[scoring.ScoreRequest]) -> list[scoring.OptionScores]:
+        """Log-probabilities of options."""
+        self._scorer = self._scorer or scoring.Scorer(self.loaded, self.batch_tokens)
+        self.paths["scoring"] = self._scorer.path
+        return self._scorer.score(asked)
+
+    def unconditional(self, options: Sequence[str]) -> tuple[float, ...]:
+        """Log-probabilities after the bare answer cue: of each option once a cell, not once an item."""
+        fresh = sorted(set(options) - set(self._unconditional))
+        if fresh:
+            (found,) = scoring.score(self.loaded, [_ask(prompts.ANSWER_CUE, fresh)], self.batch_tokens)
+            self._unconditional |= dict(zip(fresh, found.logprobs, strict=True))
+        return tuple(self._unconditional[option] for option in options)
+
+
 def _respond(
-    cell: EvaluateCell,
-    loaded: LoadedModel,
-    batch: list[requests.Request],
-    answers: dict[str, object],
-    unconditional: dict[str, float],
+    cell: EvaluateCell, engine: _Engine, batch: list[requests.Request], answers: dict[str, object]
 ) -> list[Response]:
-    modes, budget = cast(list[str], answers["modes"]), _BATCH_TOKENS[loaded.device.split(":")[0]]
+    modes = cast(list[str], answers["modes"])
     writes = cell.condition.name == "samplegen-direct"
     contexts = [request.context for request in batch]
     if cell.answerer and cell.answerer.recipe.chat:
         cue = prompts.EXAMPLES_CUE if writes else prompts.ANSWER_CUE
-        contexts = [chat.wrap(loaded.tokenizer, context, cue) for context in contexts]
+        contexts = [chat.wrap(engine.loaded.tokenizer, context, cue) for context in contexts]
     generated: list[generation.Generation | None] = [None] * len(batch)
     worked: list[prompts.Worked | None] = [None] * len(batch)
     if writes:
         longest = cast(int, cast(dict[str, object], cell.inputs["condition"])["max_new_tokens"])
-        written = generation.generate(loaded, contexts, longest, "", budget)
+        written = engine.write(contexts, longest, "")
         count = cell.condition.shots
         read = [prompts.read_worked(one.text, count, finished=one.finished) for one in written]
         generated, worked = [*written], [*read]
@@ -170,31 +197,19 @@ def _respond(
             for context, found, request in zip(contexts, read, batch, strict=True)
         ]
     elif "generation" in modes:
-        longest = cast(int, answers["max_new_tokens"])
-        generated = [*generation.generate(loaded, contexts, longest, prompts.STOP, budget)]
+        generated = [*engine.write(contexts, cast(int, answers["max_new_tokens"]), prompts.STOP)]
     scores: list[scoring.OptionScores | None] = [None] * len(batch)
+    pmi: list[tuple[float, ...]] = [()] * len(batch)
     if "loglikelihood" in modes:
         closed = [index for index, request in enumerate(batch) if request.options]
         asked = [_ask(contexts[index], batch[index].options) for index in closed]
-        for index, found in zip(closed, scoring.score(loaded, asked, budget), strict=True):
+        for index, found in zip(closed, engine.score(asked), strict=True):
             scores[index] = found
         if answers["pmi"]:
-            _fill_unconditional(loaded, batch, budget, unconditional)
-    return [
-        Response(request, score, tuple(unconditional[o] for o in request.options) if unconditional else (), text, read)
-        for request, score, text, read in zip(batch, scores, generated, worked, strict=True)
-    ]
+            engine.unconditional([option for request in batch for option in request.options])  # all at once
+            pmi = [engine.unconditional(request.options) for request in batch]
+    return [Response(*one) for one in zip(batch, scores, pmi, generated, worked, strict=True)]
 
 
 def _ask(context: str, options: Sequence[str]) -> scoring.ScoreRequest:
     return scoring.ScoreRequest(context, tuple(prompts.continuation(option) for option in options))
-
-
-def _fill_unconditional(
-    loaded: LoadedModel, batch: list[requests.Request], budget: int, unconditional: dict[str, float]
-) -> None:
-    """Score options that were not met before after the bare answer cue: once a task, not once an item."""
-    options = sorted({option for request in batch for option in request.options} - set(unconditional))
-    if options:
-        (found,) = scoring.score(loaded, [_ask(prompts.ANSWER_CUE, options)], budget)
-        unconditional |= dict(zip(options, found.logprobs, strict=True))

@@ -1,32 +1,23 @@
 """Greedy continuations of many contexts at once, each ended by EOS, by a stop string or by a length.
 
-Contexts of similar length share a batch, padded on the left, with a key-value cache. The checkpoint's own generation
-settings are put aside for the while: a repetition penalty in them would make "greedy" another thing for each model.
+The tokens that all contexts begin with go through the model once, the rest side by side (see decoding.py). Where an
+architecture would give other numbers that way, a slower one is taken: without the shared beginning, without padding,
+or one context at a time. Each is tried on a few tokens of the model at hand; `path` says which it is.
 """
 
-import contextlib
-import weakref
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, cast
-
-import torch
-from transformers import (
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from app.errors import CellError
+from app.models import decoding, prefix, stock_decoding
 from app.models.adapters import check_named
+from app.models.budget import is_out_of_memory
+from app.models.decoding import Row
 from app.models.loading import LoadedModel, causal, context_length
-from app.models.tokens import FILL, Tokens, batches, cut, encode, leading, padded, start_token
+from app.models.stopping import Ending, end_tokens
+from app.models.tokens import cut, encode, leading, start_token
 
-_ROUNDING = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
-"""Root mean square difference, in standard deviations of the logits, that padding may make by rounding alone."""
-
-_batching: weakref.WeakKeyDictionary[PreTrainedModel, bool] = weakref.WeakKeyDictionary()
+Path = Literal["batched with prefix", "batched", "equal lengths", "one by one"]
 
 
 class Generation(NamedTuple):
@@ -42,23 +33,6 @@ class Generation(NamedTuple):
     """Whether EOS or the stop string ended it; False: the length did."""
 
 
-class _Continuation(NamedTuple):
-    text: str
-    finished: bool
-
-
-class _StopText(StoppingCriteria):
-    """Ends the rows whose continuation holds the stop string."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: str, width: int) -> None:
-        self._tokenizer, self._stop, self._width = tokenizer, stop, width
-
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        """One flag for each row of `input_ids`, shape (rows, width + new tokens)."""
-        texts = [_decode(self._tokenizer, row) for row in input_ids[:, self._width :].tolist()]
-        return torch.tensor([self._stop in text for text in texts], device=input_ids.device)
-
-
 def generate(
     loaded: LoadedModel,
     contexts: Sequence[str],
@@ -70,7 +44,8 @@ def generate(
 
     `batch_tokens` bounds rows times (width + max_new_tokens) of a batch; an empty `stop` stops at EOS alone. A context
     that leaves no room for `max_new_tokens` is cut on its left. Raises CellError where `max_new_tokens` fills the
-    model's whole context, and for an adapter in the model's layers that `loaded` does not name.
+    model's whole context, for an encoder-decoder model, for an adapter in the model's layers that `loaded` does not
+    name, and where not even one context fits into memory; else a batch that does not fit is tried with fewer rows.
     """
     check_named(loaded)
     room = context_length(loaded) - max_new_tokens
@@ -79,92 +54,65 @@ def generate(
             f"{max_new_tokens} new tokens leave no room for a prompt in a context of {context_length(loaded)}: "
             f"lower max_new_tokens"
         )
-    prefix = leading(loaded.tokenizer)
+    beginning = leading(loaded.tokenizer)
     encoded = [ids or (start_token(loaded.tokenizer),) for ids in encode(loaded.tokenizer, contexts)]
-    shortened = [cut(ids, room, prefix) for ids in encoded]
-    rows = sorted({ids for ids, _ in shortened})
-    texts: dict[Tokens, _Continuation] = {}
-    budget = batch_tokens if len(rows) < 2 or _batches_well(causal(loaded)) else 1
-    for batch in batches([len(row) + max_new_tokens for row in rows], budget):
-        members = [rows[place] for place in batch]
-        texts.update(zip(members, _generate_batch(loaded, members, max_new_tokens, stop), strict=True))
+    shortened = [cut(ids, room, beginning) for ids in encoded]
+    ending = Ending(loaded.tokenizer, end_tokens(causal(loaded), loaded.tokenizer), stop)
+    rows = {ids: Row(ids) for ids, _ in shortened}
+    # A context that was cut no longer begins as the others do.
+    for dropped in (False, True):
+        alike = {ids for ids, count in shortened if (count > 0) is dropped}
+        _decode(loaded, [rows[ids] for ids in sorted(alike)], max_new_tokens, ending, batch_tokens)
+    written = {ids: ending.read(row.text) for ids, row in rows.items()}
     return [
-        Generation(texts[ids].text, len(full), dropped, texts[ids].finished)
-        for full, (ids, dropped) in zip(encoded, shortened, strict=True)
+        Generation(written[ids].text, len(full), count, written[ids].finished)
+        for full, (ids, count) in zip(encoded, shortened, strict=True)
     ]
 
 
-def _batches_well(model: PreTrainedModel) -> bool:
-    """Whether a short row beside a long one gives the logits that each gives alone, tried on two tokens.
+def path(loaded: LoadedModel) -> Path:
+    """The fastest way that gives the model's own numbers.
 
-    A model that reads padding as text or mixes its rows (transformers' RWKV does both) generates row by row.
+    Raises CellError for an encoder-decoder model.
     """
-    if model not in _batching:
-        rows = [tuple(range(1, 5)), tuple(range(5, 12))]
-        together = _first_logits(model, rows)
-        alone = torch.cat([_first_logits(model, [row]) for row in rows], dim=1)
-        # A tie that rounding breaks otherwise gives another first token, and other second logits for good reason.
-        same = together[0].argmax(-1) == alone[0].argmax(-1)
-        gaps = torch.cat([(together - alone)[0], (together - alone)[1][same]])
-        _batching[model] = bool(gaps.square().mean().sqrt() <= _ROUNDING[model.dtype] * alone.std())
-    return _batching[model]
-
-
-def _first_logits(model: PreTrainedModel, rows: Sequence[Tokens]) -> torch.Tensor:
-    """Logits of the first two new tokens, shape (2, rows, vocabulary)."""
-    settings = GenerationConfig(
-        do_sample=False, max_new_tokens=2, pad_token_id=FILL, output_logits=True, return_dict_in_generate=True
-    )
-    batch = padded(rows, "left", str(model.device))
-    with torch.inference_mode(), _plain_settings(model):
-        output = cast(Any, model).generate(input_ids=batch.ids, attention_mask=batch.mask, generation_config=settings)
-    return torch.stack([logits.float() for logits in output.logits])
-
-
-def _generate_batch(loaded: LoadedModel, rows: Sequence[Tokens], new: int, stop: str) -> list[_Continuation]:
-    model, tokenizer = causal(loaded), loaded.tokenizer
-    ends = _end_tokens(model, tokenizer)
-    batch = padded(rows, "left", loaded.device)
-    width = batch.ids.shape[1]
-    settings = GenerationConfig(
-        do_sample=False,
-        max_new_tokens=new,
-        eos_token_id=sorted(ends) or None,
-        pad_token_id=FILL,
-        use_cache=True,
-    )
-    criteria = StoppingCriteriaList([_StopText(tokenizer, stop, width)] if stop else [])
-    with torch.inference_mode(), _plain_settings(model):
-        output = cast(Any, model).generate(
-            input_ids=batch.ids, attention_mask=batch.mask, generation_config=settings, stopping_criteria=criteria
+    model = causal(loaded)
+    if model.config.is_encoder_decoder:
+        raise CellError(
+            f"{loaded.source.location} is an encoder-decoder model, which generation does not know: "
+            f"let the study score options only"
         )
-    return [_continuation(tokenizer, row, ends, stop) for row in output[:, width:].tolist()]
+    if decoding.decodes(model, prefixed=True):
+        return "batched with prefix"
+    if decoding.decodes(model, prefixed=False):
+        return "batched"
+    return "equal lengths" if stock_decoding.pairs(model) else "one by one"
 
 
-def _continuation(tokenizer: PreTrainedTokenizerBase, ids: list[int], ends: set[int], stop: str) -> _Continuation:
-    length = next((place for place, token in enumerate(ids) if token in ends), len(ids))
-    text = _decode(tokenizer, ids[:length])
-    head, found, _ = text.partition(stop) if stop else (text, "", "")
-    return _Continuation(head, bool(found) or length < len(ids))
+def _decode(loaded: LoadedModel, rows: Sequence[Row], new: int, ending: Ending, batch_tokens: int) -> None:
+    if not rows:
+        return
+    model, way = causal(loaded), path(loaded)
+    if way in ("equal lengths", "one by one"):
+        stock_decoding.decode(model, rows, new, ending, batch_tokens)
+        return
+    tokens = prefix.shared([row.tokens for row in rows]) if way == "batched with prefix" and len(rows) > 1 else ()
+    before = prefix.compute(model, tokens) if tokens else None
+    while left := [row for row in rows if not row.done]:
+        try:
+            decoding.decode(model, left, new, ending, before, batch_tokens)
+        except (MemoryError, RuntimeError) as fault:
+            if not is_out_of_memory(fault):
+                raise
+            batch_tokens = _halved(loaded, left, new, batch_tokens)
 
 
-def _decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-
-def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The tokenizer's EOS and those that the checkpoint adds to it, such as the end of a chat turn."""
-    stated = getattr(model.generation_config, "eos_token_id", None)
-    extra = stated if isinstance(stated, list) else [stated]
-    return {token for token in [tokenizer.eos_token_id, *extra] if isinstance(token, int)}
-
-
-@contextlib.contextmanager
-def _plain_settings(model: PreTrainedModel) -> Generator[None]:
-    """transformers fills every setting that a call leaves open from `model.generation_config`."""
-    own = model.generation_config
-    model.generation_config = GenerationConfig()
-    try:
-        yield
-    finally:
-        model.generation_config = own
+def _halved(loaded: LoadedModel, rows: Sequence[Row], new: int, batch_tokens: int) -> int:
+    """Half of what was tried on `rows`. Raises CellError where that was one row at a time."""
+    longest = max(len(row.tokens) for row in rows) + new
+    tried = min(batch_tokens, longest * len(rows))
+    if tried <= longest:
+        raise CellError(
+            f"{loaded.source.location}: one prompt of {longest - new} tokens with {new} new ones does not fit into "
+            f"memory: lower max_new_tokens, take fewer shots, or give the cell more memory"
+        )
+    return tried // 2

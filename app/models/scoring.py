@@ -1,29 +1,32 @@
-"""Log-likelihood of answer options after a context, computed once for each distinct row of tokens.
+"""Log-likelihood of answer options after a context: everything that requests share is computed once.
 
-A row is a context followed by all but the last token of an option. Rows that begin another row ride along in it:
-causal attention makes their predictions the same, so one-token options of an item cost one forward of the context.
-The output head runs only where an option token is predicted, never over whole sequences. Tokens are split as
-lm-evaluation-harness does it (`_encode_pair`, lm_eval/api/model.py).
+What all contexts begin with goes through the model once and stays in a cache; an item's own context once for all of its
+options; equal requests once. Logits are made only where an option token is predicted, never over whole sequences. See
+forwards.py for the ways, of which the model's architecture allows some. Tokens are split as lm-evaluation-harness
+does it (`_encode_pair`, lm_eval/api/model.py).
 """
 
-import inspect
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
-from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from app.errors import CellError
+from app.models import budget, forwards, prefix
 from app.models.adapters import check_named
+from app.models.forwards import Found, Item, Path
 from app.models.loading import LoadedModel, causal, context_length
-from app.models.tokens import Padded, Tokens, batches, cut, encode, leading, padded, start_token
+from app.models.logits import rows_at_once
+from app.models.prefix import Prefix
+from app.models.tokens import Tokens, cut, encode, leading, start_token
 
-_LOGITS_AT_ONCE = 2**25
-"""Logits held at once: 128 MiB in float32."""
-
-_plain_heads: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
+_WORTH = 8
+"""Tokens that all contexts must share before they are computed apart."""
+_BRANCHES = 1024
+"""Columns of a row that its options may fill: the mask of a row grows with their square."""
+_READ = 16
+"""Cached columns that weigh as much as one computed: copied for a while, not computed."""
 
 
 class ScoreRequest(NamedTuple):
@@ -48,7 +51,7 @@ class OptionScores(NamedTuple):
     """Tokens dropped from the left of the context; the same for all options of a request."""
 
 
-class _Query(NamedTuple):
+class Query(NamedTuple):
     """Context tokens, of which there is at least one, and option tokens."""
 
     context: Tokens
@@ -60,49 +63,148 @@ class _Query(NamedTuple):
         return self.context + self.option[:-1]
 
 
+class Encoded(NamedTuple):
+    """A request in tokens."""
+
+    queries: tuple[Query, ...]
+    """One for each option."""
+    prompt_tokens: int
+    cut_tokens: int
+
+
 class _Answer(NamedTuple):
     logprob: float
     greedy: bool
 
 
-_Predict = Callable[[Padded, torch.Tensor, torch.Tensor], Iterator[torch.Tensor]]
-"""Batch, rows, positions -> logits of shape (len(rows), vocabulary), a part at a time."""
+class Scorer:
+    """Scores requests with one model; what the contexts of one call began with serves the next.
 
-
-def score(loaded: LoadedModel, requests: Sequence[ScoreRequest], batch_tokens: int) -> list[OptionScores]:
-    """Log-probability of every option of every request, in the order of `requests`.
-
-    `batch_tokens` bounds the padded tokens of one forward. A context too long for the model is cut on its left, for
-    all options of the request alike; the option is never cut. The same requests give the same numbers, bit for bit.
-    Raises CellError for an option without tokens or longer than the model's context, and for an adapter in the
-    model's layers that `loaded` does not name.
+    `batch_tokens` bounds the padded tokens of one forward; left out: what fits into the memory that is free now.
     """
-    check_named(loaded)
-    pairs = _encode_pairs(loaded.tokenizer, requests)
-    limit, prefix = context_length(loaded), leading(loaded.tokenizer)
-    queries: list[list[_Query]] = []
-    cuts: list[int] = []
-    for request, encoded in zip(requests, pairs, strict=True):
-        longest = max((len(option) for _, option in encoded), default=1)
+
+    def __init__(self, loaded: LoadedModel, batch_tokens: int | None = None) -> None:
+        self._loaded, self._model = loaded, causal(loaded)
+        self._batch_tokens = budget.found(loaded) if batch_tokens is None else batch_tokens
+        self._before: Prefix | None = None
+        self.path: Path = forwards.path(self._model)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[OptionScores]:
+        """Log-probability of every option of every request, in the order of `requests`.
+
+        A context too long for the model is cut on its left, for all options of the request alike; the option is never
+        cut. The same requests, in the same calls, give the same numbers, bit for bit. Raises CellError for an option
+        without tokens or longer than the model's context, for an adapter in the model's layers that the model does not
+        name, and where a single row does not fit into memory.
+        """
+        check_named(self._loaded)
+        encoded = encode_requests(self._loaded, requests)
+        answers: dict[Query, _Answer] = {}
+        # A context that was cut no longer begins as the others do.
+        for dropped in (False, True):
+            alike = (one for one in encoded if (one.cut_tokens > 0) is dropped)
+            queries = sorted({query for one in alike for query in one.queries})
+            if queries:
+                answers.update(self._rows(queries) if self.path == "rows" else self._items(queries))
+        return [
+            OptionScores(
+                logprobs=tuple(answers[query].logprob for query in one.queries),
+                tokens=tuple(len(query.option) for query in one.queries),
+                greedy=tuple(answers[query].greedy for query in one.queries),
+                prompt_tokens=one.prompt_tokens,
+                cut_tokens=one.cut_tokens,
+            )
+            for one in encoded
+        ]
+
+    def _items(self, queries: Sequence[Query]) -> dict[Query, _Answer]:
+        """Each context once, with all of its options."""
+        options: dict[Tokens, list[Tokens]] = {}
+        for query in queries:
+            options.setdefault(query.context, []).append(query.option)
+        self._begin(list(options))
+        behind = len(self._before.tokens) if self._before else 0
+        items = [Item(context, part) for context, group in options.items() for part in _split(group)]
+        lengths = [max(item.columns - behind, item.columns // _READ) for item in items]
+        most, sees = rows_at_once(self._model), forwards.window(self._model)
+        answers: dict[Query, _Answer] = {}
+
+        def work(batch: list[int]) -> None:
+            for part in _bounded([items[place] for place in batch], most):
+                straight = self.path == "tree" and (sees is None or max(item.columns for item in part) <= sees)
+                with torch.inference_mode():
+                    found = (
+                        forwards.through_tree(self._model, self._before, part)
+                        if straight
+                        else forwards.through_cache(self._model, self._before, part, self._batch_tokens)
+                    )
+                    answers.update(_read(part, found))
+
+        budget.each(lengths, self._batch_tokens, work)
+        return answers
+
+    def _begin(self, contexts: Sequence[Tokens]) -> None:
+        """Have the prefix of some contexts, the last call's where it serves nearly as well."""
+        tokens = prefix.shared(contexts) if len(contexts) > 1 else ()
+        kept = self._before.tokens if self._before else ()
+        serves = all(len(context) > len(kept) and context[: len(kept)] == kept for context in contexts)
+        if serves and len(tokens) < len(kept) + _WORTH:
+            return
+        self._before = prefix.compute(self._model, tokens) if len(tokens) >= _WORTH else None
+
+    def _rows(self, queries: Sequence[Query]) -> dict[Query, _Answer]:
+        """Each distinct row once, whole; a row that begins another one rides along in it."""
+        rows = sorted({query.row for query in queries})
+        # Whatever begins any row begins its successor in sorted order, so one pass from the end finds the longest.
+        host = list(range(len(rows)))
+        for place in range(len(rows) - 2, -1, -1):
+            if rows[place + 1][: len(rows[place])] == rows[place]:
+                host[place] = host[place + 1]
+        place_of = {row: place for place, row in enumerate(rows)}
+        riders: dict[int, list[Query]] = {}
+        for query in queries:
+            riders.setdefault(host[place_of[query.row]], []).append(query)
+        hosts = sorted(riders)
+        answers: dict[Query, _Answer] = {}
+
+        def work(batch: list[int]) -> None:
+            groups = [riders[hosts[place]] for place in batch]
+            wanted: dict[tuple[int, int], int] = {}
+            asked: list[tuple[Query, tuple[int, ...]]] = []
+            for row, group in enumerate(groups):
+                for query in group:
+                    first = len(query.context) - 1
+                    columns = range(first, first + len(query.option))
+                    asked.append((query, tuple(wanted.setdefault((row, c), len(wanted)) for c in columns)))
+            with torch.inference_mode():
+                found = forwards.through_rows(self._model, [rows[hosts[place]] for place in batch], list(wanted))
+                answers.update(_pick(found.parts, asked))
+
+        budget.each([len(rows[place]) for place in hosts], self._batch_tokens, work)
+        return answers
+
+
+def score(loaded: LoadedModel, requests: Sequence[ScoreRequest], batch_tokens: int | None = None) -> list[OptionScores]:
+    """Score some requests once; see `Scorer.score`."""
+    return Scorer(loaded, batch_tokens).score(requests)
+
+
+def encode_requests(loaded: LoadedModel, requests: Sequence[ScoreRequest]) -> list[Encoded]:
+    """Requests in tokens, their contexts cut where they are too long. Raises CellError as `Scorer.score` does."""
+    limit, first = context_length(loaded), leading(loaded.tokenizer)
+    found: list[Encoded] = []
+    for request, pairs in zip(requests, _encode_pairs(loaded.tokenizer, requests), strict=True):
+        longest = max((len(option) for _, option in pairs), default=1)
         if longest > limit:
             raise CellError(f"an option of {longest} tokens does not fit a context of {limit}: {request.options}")
-        shortened = [cut(context, limit + 1 - longest, prefix) for context, _ in encoded]
-        queries.append([_Query(left, pair[1]) for (left, _), pair in zip(shortened, encoded, strict=True)])
-        cuts.append(max((dropped for _, dropped in shortened), default=0))
-    answers = _answer(loaded, sorted({query for group in queries for query in group}), batch_tokens)
-    return [
-        OptionScores(
-            logprobs=tuple(answers[query].logprob for query in group),
-            tokens=tuple(len(query.option) for query in group),
-            greedy=tuple(answers[query].greedy for query in group),
-            prompt_tokens=max((len(context) for context, _ in encoded), default=0),
-            cut_tokens=dropped,
-        )
-        for group, encoded, dropped in zip(queries, pairs, cuts, strict=True)
-    ]
+        shortened = [cut(context, limit + 1 - longest, first) for context, _ in pairs]
+        queries = tuple(Query(left, pair.option) for (left, _), pair in zip(shortened, pairs, strict=True))
+        prompt_tokens = max((len(context) for context, _ in pairs), default=0)
+        found.append(Encoded(queries, prompt_tokens, max((dropped for _, dropped in shortened), default=0)))
+    return found
 
 
-def _encode_pairs(tokenizer: PreTrainedTokenizerBase, requests: Sequence[ScoreRequest]) -> list[list[_Query]]:
+def _encode_pairs(tokenizer: PreTrainedTokenizerBase, requests: Sequence[ScoreRequest]) -> list[list[Query]]:
     """Context and option tokens of each option. Trailing blanks of a context move to the option."""
     texts: dict[str, Tokens] = {}
     bare: dict[str, Tokens] = {}
@@ -123,7 +225,7 @@ def _encode_pairs(tokenizer: PreTrainedTokenizerBase, requests: Sequence[ScoreRe
 
 def _pair(
     tokenizer: PreTrainedTokenizerBase, context: str, option: str, texts: dict[str, Tokens], bare: dict[str, Tokens]
-) -> _Query:
+) -> Query:
     if not context:
         before, after = leading(tokenizer) or (start_token(tokenizer),), bare[option]
     else:
@@ -132,125 +234,62 @@ def _pair(
         after = texts[context + option][len(before) :] or encode(tokenizer, [option], special=False)[0]
     if not after:
         raise CellError(f"the option {option!r} has no tokens, so it has no likelihood; drop it from the item")
-    return _Query(before, after)
+    return Query(before, after)
 
 
-def _answer(loaded: LoadedModel, queries: Sequence[_Query], batch_tokens: int) -> dict[_Query, _Answer]:
-    rows = sorted({query.row for query in queries})
-    # Whatever begins any row begins its successor in sorted order, so one pass from the end finds the longest.
-    host = list(range(len(rows)))
-    for place in range(len(rows) - 2, -1, -1):
-        if rows[place + 1][: len(rows[place])] == rows[place]:
-            host[place] = host[place + 1]
-    place_of = {row: place for place, row in enumerate(rows)}
-    riders: dict[int, list[_Query]] = {}
-    for query in queries:
-        riders.setdefault(host[place_of[query.row]], []).append(query)
-    hosts = sorted(riders)
-    predict = _predictor(causal(loaded))
-    answers: dict[_Query, _Answer] = {}
-    for batch in batches([len(rows[place]) for place in hosts], batch_tokens):
-        members = [hosts[index] for index in batch]
-        forward = padded([rows[place] for place in members], "right", loaded.device)
-        with torch.inference_mode():
-            answers.update(_answer_batch(predict, forward, [riders[place] for place in members]))
-    return answers
+def _split(options: Sequence[Tokens]) -> Iterator[tuple[Tokens, ...]]:
+    """Options of one context in groups that one row has room for."""
+    group: list[Tokens] = []
+    for option in options:
+        if group and sum(map(len, group)) + len(option) > _BRANCHES:
+            yield tuple(group)
+            group = []
+        group.append(option)
+    yield tuple(group)
 
 
-def _answer_batch(predict: _Predict, forward: Padded, riders: Sequence[Sequence[_Query]]) -> dict[_Query, _Answer]:
-    """Answers to the queries of each row of one batch, with one logit row for each place that any of them asks."""
-    wanted: dict[tuple[int, int], int] = {}
-    places: list[int] = []
-    tokens: list[int] = []
-    for row, group in enumerate(riders):
-        for query in group:
-            for offset, token in enumerate(query.option):
-                places.append(wanted.setdefault((row, len(query.context) - 1 + offset), len(wanted)))
-                tokens.append(token)
-    device = forward.ids.device
-    row_index, position = torch.tensor(list(wanted), device=device).T
-    parts = predict(forward, row_index, position)
-    logprobs, best = _pick(parts, torch.tensor(places, device=device), torch.tensor(tokens, device=device))
-    answers: dict[_Query, _Answer] = {}
-    start = 0
-    for group in riders:
-        for query in group:
-            end = start + len(query.option)
-            answers[query] = _Answer(float(logprobs[start:end].sum()), bool(best[start:end].all()))
-            start = end
-    return answers
+def _bounded(items: Sequence[Item], rows: int) -> Iterator[list[Item]]:
+    """Items in groups that ask for no more than `rows` rows of logits; one item at least."""
+    group: list[Item] = []
+    asked = 0
+    for item in items:
+        own = sum(map(len, item.options))
+        if group and asked + own > rows:
+            yield group
+            group, asked = [], 0
+        group.append(item)
+        asked += own
+    yield group
 
 
-def _pick(
-    parts: Iterator[torch.Tensor], places: torch.Tensor, tokens: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability (float64, on the CPU) of each token at its logit row, and whether it is the likeliest."""
-    logprobs = torch.empty(len(places), dtype=torch.float64, device=places.device)
-    likeliest = torch.empty(len(places), dtype=torch.bool, device=places.device)
+def _read(items: Sequence[Item], found: Found) -> dict[Query, _Answer]:
+    """The answers of some items."""
+    asked = [
+        (Query(item.context, option), rows)
+        for item, options in zip(items, found.rows, strict=True)
+        for option, rows in zip(item.options, options, strict=True)
+    ]
+    return _pick(found.parts, asked)
+
+
+def _pick(parts: Iterable[torch.Tensor], asked: Sequence[tuple[Query, tuple[int, ...]]]) -> dict[Query, _Answer]:
+    """Log-probability of each option from the logit rows that predict its tokens, and whether all are the likeliest."""
+    places = torch.tensor([row for _, rows in asked for row in rows])
+    tokens = torch.tensor([token for query, _ in asked for token in query.option])
+    logprobs = torch.empty(len(places), dtype=torch.float64)
+    likeliest = torch.empty(len(places), dtype=torch.bool)
     first = 0
     for part in parts:
         logits = part.float()
-        (asked,) = torch.where((places >= first) & (places < first + len(logits)))
-        row, token = places[asked] - first, tokens[asked]
-        logprobs[asked] = logits[row, token].double() - logits.logsumexp(-1)[row].double()
-        likeliest[asked] = logits.argmax(-1)[row] == token
+        (here,) = torch.where((places >= first) & (places < first + len(logits)))
+        row, token = (places[here] - first).to(logits.device), tokens[here].to(logits.device)
+        logprobs[here] = (logits[row, token].double() - logits.logsumexp(-1)[row].double()).cpu()
+        likeliest[here] = (logits.argmax(-1)[row] == token).cpu()
         first += len(logits)
-    return logprobs.cpu(), likeliest.cpu()
-
-
-def _at_once(vocabulary: int) -> int:
-    """Logit rows held at once."""
-    return max(1, _LOGITS_AT_ONCE // vocabulary)
-
-
-def _predictor(model: PreTrainedModel) -> _Predict:
-    """The cheapest correct way to the logits: backbone and head where that is all the model does, else the model."""
-    if model not in _plain_heads:
-        _plain_heads[model] = _has_plain_head(model)
-    return _needed(model) if _plain_heads[model] else _whole(model)
-
-
-def _needed(model: PreTrainedModel) -> _Predict:
-    head = cast(nn.Module, model.get_output_embeddings())
-
-    def predict(batch: Padded, rows: torch.Tensor, positions: torch.Tensor) -> Iterator[torch.Tensor]:
-        hidden = _hidden(model, batch)[rows, positions]
-        return (head(part) for part in hidden.split(_at_once(model.config.get_text_config().vocab_size)))
-
-    return predict
-
-
-def _whole(model: PreTrainedModel) -> _Predict:
-    keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-
-    def predict(batch: Padded, rows: torch.Tensor, positions: torch.Tensor) -> Iterator[torch.Tensor]:
-        width = batch.ids.shape[1]
-        first = int(positions.min()) if keeps else 0
-        extra = {"logits_to_keep": width - first} if keeps else {}
-        output = model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **extra)
-        logits = output.logits[rows, positions - first]
-        return iter(logits.split(_at_once(logits.shape[-1])))
-
-    return predict
-
-
-def _hidden(model: PreTrainedModel, batch: Padded) -> torch.Tensor:
-    return model.base_model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False)[0]
-
-
-def _has_plain_head(model: PreTrainedModel) -> bool:
-    """Whether logits are the output embeddings of the last hidden state and nothing else, tried on three tokens.
-
-    Equality is asked to the last bit: a soft cap or a scale changes small logits only by a little.
-    """
-    head = model.get_output_embeddings()
-    if head is None or model.base_model is model:
-        return False
-    ids = torch.arange(1, 4, device=model.device)[None]
-    batch = Padded(ids, torch.ones_like(ids))
-    with torch.inference_mode():
-        try:
-            parts = head(_hidden(model, batch))
-        except (AttributeError, TypeError, RuntimeError):
-            return False  # a backbone of another shape or with other arguments: the model itself knows how
-        return torch.equal(parts, model(input_ids=ids, attention_mask=batch.mask, use_cache=False).logits)
+    answers: dict[Query, _Answer] = {}
+    start = 0
+    for query, rows in asked:
+        end = start + len(rows)
+        answers[query] = _Answer(float(logprobs[start:end].sum()), bool(likeliest[start:end].all()))
+        start = end
+    return answers

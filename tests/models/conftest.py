@@ -79,9 +79,8 @@ def make_loaded() -> Callable[..., LoadedModel]:
     """family -> a model of it; every call gives the same weights, so a test that changes them asks for its own."""
 
     def make(family: str = "llama", bos: bool = True, pad: bool = True, own: bool = False) -> LoadedModel:
-        if own:
-            _model.cache_clear()
-        return LoadedModel(_model(family), _tokenizer(bos, pad), "cpu", ModelSource("checkpoint", f"tiny-{family}"))
+        model = _model.__wrapped__(family) if own else _model(family)
+        return LoadedModel(model, _tokenizer(bos, pad), "cpu", ModelSource("checkpoint", f"tiny-{family}"))
 
     return make
 

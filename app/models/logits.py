@@ -1,0 +1,56 @@
+"""Logits at chosen places of a batch, by the cheapest way that gives the model's own."""
+
+import weakref
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from app.models import heads
+from app.models.prefix import ROUNDING
+
+_AT_ONCE = 2**25
+"""Logits held at once: 128 MiB in float32."""
+
+_gathering: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
+
+
+def rows_at_once(model: PreTrainedModel) -> int:
+    """Logit rows to ask for at once, so that a large vocabulary never fills the memory."""
+    return max(1, _AT_ONCE // model.config.get_text_config().vocab_size)
+
+
+def logits(model: PreTrainedModel, given: Mapping[str, object], places: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Logits at `places` of the flattened batch that `given` describes, in order and a part at a time.
+
+    Parts have the shape (rows, vocabulary). Where a model's head cannot be told apart, all logits are made.
+    """
+    last = heads.head(model)
+    if last is not None and heads.plain(model):
+        hidden = model.base_model(**given)[0].flatten(0, 1)[places]
+        for part in hidden.split(rows_at_once(model)):
+            yield last(part)
+    elif last is not None and _gathers(model):
+        with heads.rows_only(last, places):
+            yield model(**given).logits[0]
+    else:
+        yield model(**given).logits.flatten(0, 1)[places]
+
+
+def _gathers(model: PreTrainedModel) -> bool:
+    """Whether the head may be given some hidden states alone, tried on a few tokens."""
+    last = heads.head(model)
+    if model not in _gathering and last is not None:
+        ids = torch.tensor([[5, 6, 7], [8, 9, 3]], device=model.device)
+        places = torch.tensor([1, 2, 5], device=model.device)
+        with torch.inference_mode():
+            whole = model(input_ids=ids, use_cache=False).logits.flatten(0, 1)[places].float()
+            try:
+                with heads.rows_only(last, places):
+                    few = model(input_ids=ids, use_cache=False).logits[0].float()
+            except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+                few = whole[:0]  # a head that is given something else
+        alike = few.shape == whole.shape and (few - whole).abs().max() <= ROUNDING[model.dtype] * whole.std()
+        _gathering[model] = bool(alike)
+    return _gathering[model]

@@ -37,7 +37,7 @@ def run(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         outcome = _compute(file, place, mirror, replace)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # the latter is how Ray, while it starts, has a driver end on a signal
         kept = f"interrupted: what was finished is kept in {place.root}; the same command goes on from there"
         err.print(kept, soft_wrap=True)
         raise typer.Exit(1) from None

@@ -5,12 +5,15 @@ each model once. Only slugs and failures come back to the driver, whatever the n
 """
 
 import pickle
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import pyarrow as pa
 import ray
 import ray.data
+from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from app import nodes
 from app.evaluation.responder import Responder
@@ -23,10 +26,29 @@ _BUNDLES_PER_ACTOR = 4  # enough to even out the load, few enough to load weight
 _LONGEST = 120.0  # seconds of a bundle, by the plan's estimate: progress is heard of at its end
 
 
-def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done) -> None:
-    """Answer all cells; their requests must be in the store. Responses, scores and records go to the store."""
+class _Stopper(ExecutionCallback):
+    """What Ray Data asks at every step of a stream: else a thread would go on in it while Ray is shut down.
+
+    Workers get it too, by name; so the event that it looks at is the module's.
+    """
+
+    stopped = threading.Event()
+
+    def on_execution_step(self, executor: object) -> None:
+        """End the thread that drives the stream, and with it the stream, without a fault."""
+        if _Stopper.stopped.is_set():
+            raise SystemExit
+
+
+def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done, stopped: threading.Event) -> None:
+    """Answer all cells; their requests must be in the store. Responses, scores and records go to the store.
+
+    Ends soon after `stopped` is set, with cells left.
+    """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    _Stopper.stopped = stopped
+    context.custom_execution_callback_classes = cast(list[type[ExecutionCallback]], [_Stopper])
     types = nodes.living()
     for needs in sorted({cell.needs for cell in cells}, key=lambda n: (-n.gpus, -n.cpus, -n.memory)):
         alike = [cell for cell in cells if cell.needs == needs]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import ray
 
 from app import nodes
+from app.errors import FewTuneError
 
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -28,7 +29,10 @@ _OBJECT_STORE = 256 * 2**20  # bytes: only slugs and plans pass through it
 
 @contextmanager
 def session(cpus: int | None = None) -> Generator[None]:
-    """A running Ray for the block. `cpus` limits a local cluster; a remote one has what it has."""
+    """A running Ray for the block. `cpus` limits a local cluster; a remote one has what it has.
+
+    Raises FewTuneError where Ray does not start.
+    """
     if ray.is_initialized():  # the caller's cluster stays the caller's
         yield
         return
@@ -36,7 +40,19 @@ def session(cpus: int | None = None) -> Generator[None]:
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     with _hushed(), _own_signals():
-        if "RAY_ADDRESS" in os.environ:
+        _start(cpus)
+    for noisy in ("ray.data", "ray.tune", "ray.train"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(cpus: int | None) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
             ray.init(logging_level=logging.ERROR, log_to_driver=False)
         else:
             ray.init(
@@ -47,12 +63,12 @@ def session(cpus: int | None = None) -> Generator[None]:
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
-    for noisy in ("ray.data", "ray.tune", "ray.train"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    except Exception as fault:  # Ray's own are of many kinds, plain Exception among them
+        where = f"RAY_ADDRESS ({address})" if address else "this machine"
+        raise FewTuneError(
+            f"Ray did not start at {where}: {str(fault).strip().splitlines()[0] if str(fault).strip() else fault!r} "
+            f"Where the machine is merely busy, the same command works later."
+        ) from fault
 
 
 @contextmanager

@@ -6,6 +6,7 @@ are all busy with trials nothing is gained by that, and evaluation waits until a
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
@@ -26,6 +27,7 @@ _WORKS: Mapping[Kind, Work] = {"pretrain": pretraining.pretrain, "convert": pret
 _WORTH = 60.0  # seconds of work for each actor that make a wave worth its start while trials have all the room
 _WAVES = 4  # at once: a cluster that grows answers new models while the last wave is out
 _TICK = 1.0  # seconds between two looks at what became ready
+_LEAVE = 30.0  # seconds in which threads have ended that were told to
 _TOLD = 5.0  # seconds between two words on what waits
 
 
@@ -87,6 +89,7 @@ def compute(
         evaluations.join()
     finally:
         evaluations.stop()
+        evaluations.leave()
     analysing.audit(planned, store, load)
     return ordered.failed, ordered.left
 
@@ -120,6 +123,12 @@ class _Evaluations:
         """Nothing more begins."""
         self._stopped.set()
         self._schedule.close()
+
+    def leave(self) -> None:
+        """Return when no thread uses Ray any more: it is shut down next, and takes the process along otherwise."""
+        until = time.monotonic() + _LEAVE
+        for thread in (self._thread, *self._out):
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _guarded(self, work: Callable[..., None], *given: object) -> None:
         try:
@@ -163,7 +172,7 @@ class _Evaluations:
                 self._end(cell.slug, str(fault))
                 continue
             able.append(cell)
-        stream.evaluate(self._study, able, self._store, self._end)
+        stream.evaluate(self._study, able, self._store, self._end, self._stopped)
 
     def _end(self, slug: str, failure: str) -> None:
         self._schedule.end(slug, failure)

@@ -82,7 +82,8 @@ def encode(
             )
         cut += len(ids) + 1 > max_length or shortened
         kept, _ = tokens.cut(ids[:shared], max_length - answer, prefix)
-        examples.append(Encoded((*kept, *ids[shared:], eos), answer))
+        whole = (*kept, *ids[shared:], eos)
+        examples.append(Encoded(whole, min(answer, len(whole) - 1)))  # nothing predicts a first token
     return EncodedMixture(tuple(examples), cut)
 
 

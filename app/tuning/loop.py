@@ -1,11 +1,10 @@
 """Supervised tuning of one model, by one process or by several; resumes at the exact step.
 
 Batches are a function of lengths and seed; workers and passes divide each one, and weigh every answer token alike.
-Rows are padded on the left, so that all answers end in the same column and logits are computed for those columns alone
-(`logits_to_keep`), never for the whole prompt.
+How examples share rows, and how their loss is computed, follows the model's architecture and changes no number beyond
+rounding.
 """
 
-import inspect
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +14,16 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from app.errors import CellError
 from app.tuning.encoding import Encoded
+from app.tuning.loss import shared
+from app.tuning.probes import Form, form
+from app.tuning.rows import laid
 from app.tuning.sharding import ALONE, Settings, Stepper, Team, stepper
 
-VERSION = "1"
+VERSION = "2"
+"""Changes whenever the same run would end with other weights, if only by rounding."""
 _APART = 1_000_003  # of the seeds of two workers
 _NOTHING = (Encoded((0, 0), 1),)  # a pass that must be made, and adds nothing
 _WINDOW = 16  # batches sorted by length together: less padding, yet still a random order
@@ -96,6 +98,7 @@ def train(
     plan = batches(lengths, schedule.batch, schedule.epochs, seed)
     passes = schedule.passes(team.size)
     settings = Settings(schedule.learning_rate, schedule.weight_decay, schedule.max_gradient, passes, schedule.autocast)
+    how = form(model)  # while it still lies whole on its device
     hands = stepper(model, settings, team)
     losses = [] if state is None else _restore(state, hands)
     model.train()
@@ -105,17 +108,24 @@ def train(
             group["lr"] = rate_now
         own = divide(plan[step], lengths, schedule.rows, passes, team)
         answers = sum(examples[index].answer for index in plan[step])
-        loss = _accumulate(hands, [[examples[index] for index in rows] for rows in own], answers, schedule)
+        loss = _accumulate(
+            hands, [[examples[index] for index in rows] for rows in own], answers, how, schedule.autocast
+        )
         if not math.isfinite(loss):
             raise CellError(f"the loss became {loss} at step {step}: lower learning_rate")
         hands.update()
         losses.append(loss)
         report(step + 1, len(plan), lambda path: _save(path, hands, losses))
     model.eval()
+    return Result(told(examples, plan, losses), losses, hands.weights())
+
+
+def told(examples: Sequence[Encoded], plan: Sequence[Sequence[int]], losses: Sequence[float]) -> Tuned:
+    """What a finished loop tells of its steps."""
     seen = [examples[index] for batch in plan for index in batch]
     last = losses[-max(1, len(losses) // 10) :]
     tokens, answers = sum(len(e.ids) for e in seen), sum(e.answer for e in seen)
-    return Result(Tuned(len(plan), tokens, answers, sum(last) / max(1, len(last))), losses, hands.weights())
+    return Tuned(len(plan), tokens, answers, sum(last) / max(1, len(last)))
 
 
 def batches(lengths: Sequence[int], size: int, epochs: int, seed: int) -> list[list[int]]:
@@ -153,47 +163,21 @@ def divide(batch: Sequence[int], lengths: Sequence[int], rows: int | None, passe
     return found if team.size == 1 else found + [[] for _ in range(passes - len(found))]
 
 
-def _accumulate(hands: Stepper, passes: Sequence[Sequence[Encoded]], answers: int, schedule: Schedule) -> float:
+def _accumulate(
+    hands: Stepper, passes: Sequence[Sequence[Encoded]], answers: int, form: Form, half: torch.dtype | None
+) -> float:
     """Make a step's passes; its loss: the mean over all workers' answer tokens, in nats."""
-    device, half = hands.device, schedule.autocast
-    total = torch.zeros((), device=device)
-    for number, rows in enumerate(passes, 1):
+    total = torch.zeros((), device=hands.device)
+    for number, examples in enumerate(passes, 1):
+        rows = laid(examples or _NOTHING, masked=form.masked, packs=form.packs).to(hands.device)
         with hands.one_pass(last=number == len(passes)):
-            with torch.autocast(device.type, dtype=half, enabled=half is not None):
-                loss = _sum(hands.called, rows or _NOTHING, device) / answers
-            loss = loss if rows else loss * 0
-            hands.backward(loss)
-        total = total + loss.detach()
+            with torch.autocast(hands.device.type, dtype=half, enabled=half is not None):
+                shares = torch.full(rows.labels.shape, 1 / answers, device=hands.device)
+                share = shared(hands.called, rows, shares, form.way).total
+            share = share if examples else share * 0
+            hands.backward(share)
+        total = total + share.detach()
     return hands.total(total).item()
-
-
-def _sum(model: nn.Module, rows: Sequence[Encoded], device: torch.device) -> torch.Tensor:
-    """Cross-entropy summed over the answer tokens of some examples, in nats."""
-    longest = max(len(row.ids) for row in rows)
-    answers = max(row.answer for row in rows)
-    ids = torch.zeros((len(rows), longest), dtype=torch.long)
-    mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    labels = torch.full((len(rows), answers), -100, dtype=torch.long)
-    for index, row in enumerate(rows):
-        ids[index, longest - len(row.ids) :] = torch.tensor(row.ids)
-        mask[index, longest - len(row.ids) :] = 1
-        labels[index, answers - row.answer :] = torch.tensor(row.ids[-row.answer :])
-    logits = _answer_logits(model, ids.to(device), mask.to(device), answers)
-    flat = logits.reshape(-1, logits.shape[-1]).float()
-    return nn.functional.cross_entropy(flat, labels.to(device).reshape(-1), reduction="sum")
-
-
-def _answer_logits(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor, answers: int) -> torch.Tensor:
-    """Logits that predict the last `answers` columns, shape (rows, answers, vocabulary)."""
-    whole = cast(nn.Module, getattr(model, "module", model))  # what a stepper wraps
-    inner = cast(PreTrainedModel, getattr(whole, "get_base_model", lambda: whole)())
-    accepted = inspect.signature(inner.forward).parameters
-    more: dict[str, object] = {"use_cache": False}
-    if "position_ids" in accepted:
-        more["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
-    if "logits_to_keep" in accepted:
-        more["logits_to_keep"] = answers + 1
-    return model(input_ids=ids, attention_mask=mask, **more).logits[:, -answers - 1 : -1]
 
 
 def _save(path: Path, hands: Stepper, losses: list[float]) -> None:

@@ -272,6 +272,7 @@ def _adamw(parameters: list[nn.Parameter], settings: Settings) -> torch.optim.Ad
         [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=settings.learning_rate,
         betas=(0.9, 0.999),
+        fused=True,
     )
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -219,7 +220,9 @@ def test_through_ray_data_every_cell_is_answered_as_by_one_actor(
     made: Made, store: Store, tmp_path: Path, ray_session: None
 ) -> None:
     told: list[tuple[str, str]] = []
-    stream.evaluate("small", made.plan.evaluations, store, lambda slug, failure: told.append((slug, failure)))
+    stream.evaluate(
+        "small", made.plan.evaluations, store, lambda slug, failure: told.append((slug, failure)), threading.Event()
+    )
     assert sorted(told) == sorted((cell.slug, "") for cell in made.plan.evaluations)
     alone = Store(shutil.copytree(made.root, tmp_path / "alone"))
     backwards = sorted(made.plan.evaluations, key=lambda cell: cell.slug, reverse=True)

@@ -212,7 +212,7 @@ def test_of_an_item_too_long_to_restate_the_end_and_the_answer_stay(
     assert len(one.ids) <= 32
     assert one.ids[: len(start)] == start
     assert answer(one) == answer(whole)[-one.answer :]
-    assert one.answer == len(one.ids) - len(start) > 25
+    assert one.answer == len(one.ids) - max(1, len(start)) > 25  # nothing predicts a first token
 
 
 CHAT = (

@@ -8,7 +8,7 @@ from rich.console import Console
 from app import costs, stages
 from app.cli.planned import cost_tables, stage_table
 from app.costs import GPUS, REFERENCE
-from app.evaluation import responder
+from app.models import budget
 from app.models.catalog import KNOWN_BASES, KnownBase
 from app.plan import EvaluateCell, Plan, TuneCell, standing
 from app.study import parse
@@ -155,7 +155,7 @@ def test_shared_key_heads_make_a_smaller_cache() -> None:
 
 
 def test_the_plan_fills_batches_as_evaluation_does() -> None:
-    assert responder._BATCH_TOKENS["cuda"] == costs.BATCH_TOKENS
+    assert budget.MOST["cuda"] == costs.BATCH_TOKENS
 
 
 def test_data_sheets_say_what_every_gpu_is() -> None:

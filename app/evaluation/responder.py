@@ -30,7 +30,7 @@ from app.store import Artefact, Record, Store
 from app.tasks import catalog, prompts
 from app.tasks.metrics.bertscore import Chooser
 
-PROTOCOL = "3"
+PROTOCOL = "4"
 OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string())])
 _EXPOSURE = {column.name for column in tables.EXPOSURE}
 
@@ -99,8 +99,7 @@ class Responder:
             "requests": facts._asdict(),
             "precision": str(held.loaded.model.dtype).removeprefix("torch."),
             "commit": commit(held.loaded),
-            "paths": engine.paths,
-        }
+        } | engine.told()
         seconds = time.monotonic() - started
         self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions(), artefacts))
 
@@ -149,21 +148,26 @@ class _Engine:
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self.batch_tokens = budget.found(loaded)
-        self.paths: dict[str, str] = {}
-        """How scores and texts were computed: see `app.models.forwards` and `app.models.generation`."""
+        self._wrote: generation.Path | None = None
         self._scorer: scoring.Scorer | None = None
         self._unconditional: dict[str, float] = {}
 
     def write(self, contexts: Sequence[str], longest: int, stop: str) -> list[generation.Generation]:
         """Greedy continuations."""
-        self.paths["generation"] = generation.path(self.loaded)
+        self._wrote = generation.path(self.loaded)
         return generation.generate(self.loaded, contexts, longest, stop, self.batch_tokens)
 
     def score(self, asked: Sequence[scoring.ScoreRequest]) -> list[scoring.OptionScores]:
         """Log-probabilities of options."""
         self._scorer = self._scorer or scoring.Scorer(self.loaded, self.batch_tokens)
-        self.paths["scoring"] = self._scorer.path
         return self._scorer.score(asked)
+
+    def told(self) -> dict[str, object]:
+        """How scores and texts were computed: see `app.models.forwards` and `app.models.generation`."""
+        found: dict[str, object] = {"generation": {"path": self._wrote}} if self._wrote else {}
+        if one := self._scorer:
+            found["scoring"] = {"path": one.path, "reason": one.reason, "beyond_window": one.beyond_window}
+        return found
 
     def unconditional(self, options: Sequence[str]) -> tuple[float, ...]:
         """Log-probabilities after the bare answer cue: of each option once a cell, not once an item."""

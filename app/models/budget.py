@@ -4,6 +4,7 @@ The same requests give the same batches on every machine that has room for `MOST
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -16,15 +17,34 @@ MOST = {"cpu": 8_192, "cuda": 16_384}
 """Padded tokens of one forward where memory is plenty: bigger batches gain nothing."""
 _SHARE = 0.5  # of what is free at the start; the rest is for logits, caches and others
 _STATES = 24  # hidden states, in widths, that a token has at once inside a layer: queries to the feed-forward's
+READ = 16
+"""Cached columns that weigh as much as one computed: copied for a while, not computed."""
+
+
+class Room(NamedTuple):
+    """What one forward may take."""
+
+    tokens: int
+    """Padded tokens to compute."""
+    columns: int
+    """Padded tokens whose keys and values are held."""
+
+    def weight(self, computed: int, held: int) -> int:
+        """The tokens of a row that count against `tokens`, where it computes some and holds as many columns."""
+        return max(computed, -(-held * self.tokens // self.columns))
 
 
 def found(loaded: LoadedModel) -> int:
     """Padded tokens of one forward, from the memory that is free now."""
     config = causal(loaded).config.get_text_config()
-    device = torch.device(loaded.device)
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     each = _STATES * config.hidden_size * causal(loaded).dtype.itemsize
-    return max(1, min(MOST[device.type], int(free * _SHARE / each)))
+    return max(1, min(MOST[torch.device(loaded.device).type], int(_free(loaded) * _SHARE / each)))
+
+
+def room(loaded: LoadedModel, batch_tokens: int | None = None) -> Room:
+    """What fits into the memory that is free now; `batch_tokens` in the place of the tokens found."""
+    tokens = found(loaded) if batch_tokens is None else batch_tokens
+    return Room(tokens, max(1, min(tokens * READ, int(_free(loaded) * _SHARE / _column(loaded)))))
 
 
 def each(lengths: Sequence[int], batch_tokens: int, work: Callable[[list[int]], None]) -> None:
@@ -60,3 +80,18 @@ def each(lengths: Sequence[int], batch_tokens: int, work: Callable[[list[int]], 
 def is_out_of_memory(fault: BaseException) -> bool:
     """Whether memory was out: where the CPU's is, torch raises a plain RuntimeError that names its allocator."""
     return isinstance(fault, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(fault)
+
+
+def _free(loaded: LoadedModel) -> int:
+    """Bytes."""
+    device = torch.device(loaded.device)
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+
+
+def _column(loaded: LoadedModel) -> int:
+    """Bytes of the keys and values of one token in all layers; more where heads share them and no name says so."""
+    config = causal(loaded).config.get_text_config()
+    heads = getattr(config, "num_attention_heads", None) or 1
+    width = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or config.hidden_size // heads
+    sharing = getattr(config, "num_key_value_heads", None) or heads
+    return 2 * config.num_hidden_layers * sharing * width * causal(loaded).dtype.itemsize

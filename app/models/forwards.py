@@ -5,7 +5,8 @@ cache  contexts side by side; each option then continues from the keys and value
 rows   a row an option, whole; a row that begins another one rides along in it
 
 The first two continue a prefix that all contexts share. Which of them a model allows is tried on a few tokens, not
-looked up: biases by distance (ALiBi) forbid the tree, recurrent layers the cache.
+looked up: biases by distance (ALiBi) forbid the tree, recurrent layers the cache. An encoder-decoder model has ways of
+its own (see encoder_decoder.py).
 """
 
 import inspect
@@ -17,43 +18,34 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from app.models import columns, decoding, prefix, trees
+from app.models import columns, decoding, encoder_decoder, prefix, trees
+from app.models.branches import Found, Item, Spread, portions
+from app.models.budget import Room
 from app.models.logits import logits
 from app.models.prefix import ROUNDING, Prefix
 from app.models.tokens import Tokens, padded
 
 Path = Literal["tree", "cache", "rows"]
 
-_paths: weakref.WeakKeyDictionary[PreTrainedModel, Path] = weakref.WeakKeyDictionary()
 _WINDOWS = ("sliding_window", "attention_chunk_size", "window_size")  # no few tokens could tell
 
 
-class Item(NamedTuple):
-    """A context, which begins with the prefix of its batch, and the options behind it."""
+class Way(NamedTuple):
+    """How options are scored."""
 
-    context: Tokens
-    options: tuple[Tokens, ...]
-
-    @property
-    def columns(self) -> int:
-        """Tokens of its tree, at most: options may share beginnings."""
-        return len(self.context) + sum(len(option) - 1 for option in self.options)
+    path: Path
+    reason: str
+    """Why not by an earlier one; empty for the tree."""
 
 
-class Found(NamedTuple):
-    """Logits, a part at a time, and where each option finds its own."""
-
-    parts: Iterator[torch.Tensor]
-    """Of shape (rows, vocabulary); the last ones may still have to be computed."""
-    rows: tuple[tuple[tuple[int, ...], ...], ...]
-    """For each item and option, the rows that predict the option's tokens."""
+_ways: weakref.WeakKeyDictionary[PreTrainedModel, Way] = weakref.WeakKeyDictionary()
 
 
-def path(model: PreTrainedModel) -> Path:
-    """The fastest way that gives the model's own numbers; kept for the life of the model."""
-    if model not in _paths:
-        _paths[model] = "tree" if _branches(model) else "cache" if decoding.decodes(model, prefixed=True) else "rows"
-    return _paths[model]
+def way(model: PreTrainedModel) -> Way:
+    """The fastest way that gives the model's own numbers; kept for the life of the model, whatever adapter it has."""
+    if model not in _ways:
+        _ways[model] = _way(model)
+    return _ways[model]
 
 
 def window(model: PreTrainedModel) -> int | None:
@@ -84,8 +76,8 @@ def through_tree(model: PreTrainedModel, before: Prefix | None, items: Sequence[
     return Found(logits(model, given, torch.tensor(list(wanted), device=model.device)), rows)
 
 
-def through_cache(model: PreTrainedModel, before: Prefix | None, items: Sequence[Item], batch_tokens: int) -> Found:
-    """The contexts at once, then the options in as many rows at once as hold `batch_tokens` tokens."""
+def through_cache(model: PreTrainedModel, before: Prefix | None, items: Sequence[Item], room: Room) -> Found:
+    """The contexts at once, then the options, as many at once as `room` holds."""
     contexts = [item.context for item in items]
     ids, mask = padded(contexts, "left", str(model.device))
     width = ids.shape[1]
@@ -93,33 +85,28 @@ def through_cache(model: PreTrainedModel, before: Prefix | None, items: Sequence
     skip = len(before.tokens) if before else 0
     last = torch.arange(1, len(items) + 1, device=mask.device) * (width - skip) - 1
     parts = [*logits(model, _continued(model, cache, ids[:, skip:], mask), last)]
-    branches = [(row, option[:-1]) for row, item in enumerate(items) for option in item.options if len(option) > 1]
-    wanted: dict[tuple[int, Tokens], list[int]] = {}
-    count = len(items)
-    for start_end in _portions([width + len(rest) for _, rest in branches], batch_tokens):
-        portion = branches[start_end]
-        rests, texts = padded([rest for _, rest in portion], "right", str(model.device))
-        rows = torch.tensor([row for row, _ in portion], device=mask.device)
+    spread, count = Spread(items), len(items)
+    weights = [room.weight(len(branch.tokens), width + len(branch.tokens)) for branch in spread.branches]
+    for span in portions(weights, room.tokens):
+        portion = spread.branches[span]
+        rests, texts = padded([branch.tokens for branch in portion], "right", str(model.device))
+        rows = torch.tensor([branch.row for branch in portion], device=mask.device)
         grown = columns.joined([columns.Part(cache, rows, width)], width + rests.shape[1])
-        seen = torch.cat([mask[rows], texts], dim=1)
-        places = texts.flatten().nonzero()[:, 0]
-        parts += logits(model, _continued(model, grown, rests, seen), places)
-        for row, rest in portion:
-            wanted[row, rest] = list(range(count, count + len(rest)))
-            count += len(rest)
-    found = tuple(
-        tuple((row, *wanted.get((row, option[:-1]), ())) for option in item.options) for row, item in enumerate(items)
-    )
-    return Found(iter(parts), found)
+        given = _continued(model, grown, rests, torch.cat([mask[rows], texts], dim=1))
+        parts += logits(model, given, texts.flatten().nonzero()[:, 0])
+        count = spread.note(portion, count)
+    return Found(iter(parts), spread.rows())
 
 
-def through_rows(model: PreTrainedModel, rows: Sequence[Tokens], places: Sequence[tuple[int, int]]) -> Found:
-    """Whole rows, and (row, column) of each logit row that is wanted, in one item of one option."""
+def through_rows(
+    model: PreTrainedModel, rows: Sequence[Tokens], places: Sequence[tuple[int, int]]
+) -> Iterator[torch.Tensor]:
+    """Logits of whole rows at some (row, column), in order and a part at a time."""
     batch = padded(rows, "right", str(model.device))
     width = batch.ids.shape[1]
     flat = torch.tensor([row * width + column for row, column in places], device=model.device)
     given = {"input_ids": batch.ids, "attention_mask": batch.mask, "use_cache": False}
-    return Found(logits(model, given, flat), ((tuple(range(len(places))),),))
+    return logits(model, given, flat)
 
 
 class _Lent(DynamicLayer):
@@ -161,28 +148,34 @@ def _continued(model: PreTrainedModel, cache: DynamicCache, ids: torch.Tensor, m
     return given
 
 
-def _portions(lengths: Sequence[int], batch_tokens: int) -> Iterator[slice]:
-    """Runs of rows whose padded size stays within the budget; one row at least."""
-    start = 0
-    while start < len(lengths):
-        end, widest = start + 1, lengths[start]
-        while end < len(lengths) and max(widest, lengths[end]) * (end + 1 - start) <= batch_tokens:
-            widest = max(widest, lengths[end])
-            end += 1
-        yield slice(start, end)
-        start = end
+def _way(model: PreTrainedModel) -> Way:
+    if model.config.is_encoder_decoder:
+        if encoder_decoder.continues(model):
+            return Way("cache", "an encoder reads the context")
+        return Way("rows", "an encoder reads the context; the decoder's start cannot be continued to the same numbers")
+    if not prefix.holds(model):
+        moving = "the rotation of a token depends on how long its row becomes"
+        return Way("rows", moving if prefix.moves(model) else "its state of a beginning gives other numbers, or none")
+    reason = _unbranching(model)
+    if not reason:
+        return Way("tree", "")
+    if decoding.decodes(model, prefixed=True):
+        return Way("cache", reason)
+    return Way("rows", f"{reason}; padding before a context changes its numbers")
 
 
-def _branches(model: PreTrainedModel) -> bool:
-    """Whether branches of one row get the logits that each option gets alone behind its whole context."""
+def _unbranching(model: PreTrainedModel) -> str:
+    """Why branches of one row do not get the logits that each option gets alone behind its whole context, or nothing.
+
+    The first branch is long, so that those behind it stand far from their context: a bias by distance must show.
+    """
     beginning = (5, 6, 7, 8, 9, 10, 11)
+    far = (12, 3, 4, 5, 6, 7, 8, 9) * 3
     items = [
-        Item((*beginning, 8, 9, 10), ((11, 12, 3, 4), (12, 9), (11, 12, 7, 8, 9))),
+        Item((*beginning, 8, 9, 10), (far, (11, 12, 3, 4), (11, 12, 7, 8))),
         Item((*beginning, 12), ((9, 3, 5),)),
     ]
     try:
-        if not prefix.holds(model):
-            return False
         with torch.inference_mode():
             before = prefix.compute(model, beginning)
             for found in (through_tree(model, before, items), through_tree(model, None, items)):
@@ -193,7 +186,7 @@ def _branches(model: PreTrainedModel) -> bool:
                         whole = model(input_ids=ids, use_cache=False).logits[0, len(item.context) - 1 : -1].float()
                         gap = together[list(rows)] - whole
                         if not gap.square().mean().sqrt() <= ROUNDING[model.dtype] * whole.std():
-                            return False
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
-        return False  # a mask of another shape, no positions, another cache: each architecture fails in its own way
-    return True
+                            return "branches under a mask get other numbers"
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as fault:
+        return f"branches under a mask are refused ({type(fault).__name__})"  # each architecture in its own way
+    return ""

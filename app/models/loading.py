@@ -20,7 +20,9 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
@@ -163,7 +165,7 @@ def save_checkpoint(loaded: LoadedModel, folder: str | Path) -> None:
 
 
 def causal(loaded: LoadedModel) -> PreTrainedModel:
-    """The transformers model; an attached adapter sits inside its layers and stays in force."""
+    """The transformers model, or encoder-decoder; an attached adapter sits inside its layers and stays in force."""
     model = loaded.model
     return cast(PreTrainedModel, model.get_base_model()) if isinstance(model, PeftModel) else model
 
@@ -207,7 +209,8 @@ def _pretrained(source: ModelSource, device: str) -> tuple[PreTrainedModel, PreT
     extra: dict[str, Any] = {"dtype": DTYPES[source.dtype]} if source.dtype in DTYPES else _nf4(source, device)
     with _faults(source):
         tokenizer = AutoTokenizer.from_pretrained(location, **where)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        apart: bool = AutoConfig.from_pretrained(location, **where).is_encoder_decoder
+        loaded: Any = (AutoModelForSeq2SeqLM if apart else AutoModelForCausalLM).from_pretrained(
             location, use_safetensors=True, output_loading_info=True, **where, **extra
         )
     model, info = loaded

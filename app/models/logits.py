@@ -44,11 +44,14 @@ def _gathers(model: PreTrainedModel) -> bool:
     if model not in _gathering and last is not None:
         ids = torch.tensor([[5, 6, 7], [8, 9, 3]], device=model.device)
         places = torch.tensor([1, 2, 5], device=model.device)
+        given = {"input_ids": ids, "use_cache": False}
+        if model.config.is_encoder_decoder:
+            given["decoder_input_ids"] = ids
         with torch.inference_mode():
-            whole = model(input_ids=ids, use_cache=False).logits.flatten(0, 1)[places].float()
+            whole = model(**given).logits.flatten(0, 1)[places].float()
             try:
                 with heads.rows_only(last, places):
-                    few = model(input_ids=ids, use_cache=False).logits[0].float()
+                    few = model(**given).logits[0].float()
             except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
                 few = whole[:0]  # a head that is given something else
         alike = few.shape == whole.shape and (few - whole).abs().max() <= ROUNDING[model.dtype] * whole.std()

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import torch
+from transformers import PreTrainedModel
 
 from app.models.adapters import check_named
 from app.models.loading import LoadedModel, causal
-from app.models.scoring import OptionScores, ScoreRequest, encode_requests
+from app.models.queries import Query, ScoreRequest, encode_requests
+from app.models.scoring import OptionScores
 
 
 def plain(loaded: LoadedModel, requests: Sequence[ScoreRequest]) -> list[OptionScores]:
@@ -17,13 +19,22 @@ def plain(loaded: LoadedModel, requests: Sequence[ScoreRequest]) -> list[OptionS
     for encoded in encode_requests(loaded, requests):
         logprobs: list[float] = []
         greedy: list[bool] = []
-        for context, option in encoded.queries:
-            ids = torch.tensor([context + option], device=model.device)
+        for query in encoded.queries:
             with torch.inference_mode():
-                logits = model(input_ids=ids, use_cache=False).logits[0, len(context) - 1 : -1].float()
-            answer = torch.tensor(option, device=model.device)
+                logits = _logits(model, query).float()
+            answer = torch.tensor(query.option, device=model.device)
             logprobs.append(float(logits.log_softmax(-1).gather(1, answer[:, None]).double().sum()))
             greedy.append(bool((logits.argmax(-1) == answer).all()))
         lengths = tuple(len(query.option) for query in encoded.queries)
         found.append(OptionScores(tuple(logprobs), lengths, tuple(greedy), encoded.prompt_tokens, encoded.cut_tokens))
     return found
+
+
+def _logits(model: PreTrainedModel, query: Query) -> torch.Tensor:
+    """Of shape (tokens of the option, vocabulary)."""
+    context, option = query
+    if model.config.is_encoder_decoder:  # the model itself puts its start before the labels
+        ids, labels = (torch.tensor([row], device=model.device) for row in (context, option))
+        return model(input_ids=ids, labels=labels, use_cache=False).logits[0]
+    ids = torch.tensor([query.row], device=model.device)
+    return model(input_ids=ids, use_cache=False).logits[0, len(context) - 1 :]

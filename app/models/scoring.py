@@ -2,38 +2,28 @@
 
 What all contexts begin with goes through the model once and stays in a cache; an item's own context once for all of its
 options; equal requests once. Logits are made only where an option token is predicted, never over whole sequences. See
-forwards.py for the ways, of which the model's architecture allows some. Tokens are split as lm-evaluation-harness
-does it (`_encode_pair`, lm_eval/api/model.py).
+forwards.py for the ways, of which the model's architecture allows some.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
-from app.errors import CellError
-from app.models import budget, forwards, prefix
+from app.models import budget, decoding, forwards, heads, prefix
 from app.models.adapters import check_named
-from app.models.forwards import Found, Item, Path
-from app.models.loading import LoadedModel, causal, context_length
+from app.models.branches import Found, Item, hosts
+from app.models.encoder_decoder import through_decoder
+from app.models.loading import LoadedModel, causal
 from app.models.logits import rows_at_once
 from app.models.prefix import Prefix
-from app.models.tokens import Tokens, cut, encode, leading, start_token
+from app.models.queries import Query, ScoreRequest, encode_requests
+from app.models.tokens import Tokens
 
 _WORTH = 8
 """Tokens that all contexts must share before they are computed apart."""
 _BRANCHES = 1024
 """Columns of a row that its options may fill: the mask of a row grows with their square."""
-_READ = 16
-"""Cached columns that weigh as much as one computed: copied for a while, not computed."""
-
-
-class ScoreRequest(NamedTuple):
-    """Options to be scored after one context; an option brings its own leading blank."""
-
-    context: str
-    options: tuple[str, ...]
 
 
 class OptionScores(NamedTuple):
@@ -51,27 +41,6 @@ class OptionScores(NamedTuple):
     """Tokens dropped from the left of the context; the same for all options of a request."""
 
 
-class Query(NamedTuple):
-    """Context tokens, of which there is at least one, and option tokens."""
-
-    context: Tokens
-    option: Tokens
-
-    @property
-    def row(self) -> Tokens:
-        """What goes through the model: the last token predicts nothing that is asked."""
-        return self.context + self.option[:-1]
-
-
-class Encoded(NamedTuple):
-    """A request in tokens."""
-
-    queries: tuple[Query, ...]
-    """One for each option."""
-    prompt_tokens: int
-    cut_tokens: int
-
-
 class _Answer(NamedTuple):
     logprob: float
     greedy: bool
@@ -85,9 +54,11 @@ class Scorer:
 
     def __init__(self, loaded: LoadedModel, batch_tokens: int | None = None) -> None:
         self._loaded, self._model = loaded, causal(loaded)
-        self._batch_tokens = budget.found(loaded) if batch_tokens is None else batch_tokens
+        self._room = budget.room(loaded, batch_tokens)
         self._before: Prefix | None = None
-        self.path: Path = forwards.path(self._model)
+        self.path, self.reason = forwards.way(self._model)
+        self.beyond_window = 0
+        """Contexts with their options that were longer than a layer looks back, so not scored as trees."""
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[OptionScores]:
         """Log-probability of every option of every request, in the order of `requests`.
@@ -105,7 +76,7 @@ class Scorer:
             alike = (one for one in encoded if (one.cut_tokens > 0) is dropped)
             queries = sorted({query for one in alike for query in one.queries})
             if queries:
-                answers.update(self._rows(queries) if self.path == "rows" else self._items(queries))
+                answers.update(self._answers(queries, dropped))
         return [
             OptionScores(
                 logprobs=tuple(answers[query].logprob for query in one.queries),
@@ -117,70 +88,102 @@ class Scorer:
             for one in encoded
         ]
 
-    def _items(self, queries: Sequence[Query]) -> dict[Query, _Answer]:
-        """Each context once, with all of its options."""
-        options: dict[Tokens, list[Tokens]] = {}
-        for query in queries:
-            options.setdefault(query.context, []).append(query.option)
-        self._begin(list(options))
-        behind = len(self._before.tokens) if self._before else 0
-        items = [Item(context, part) for context, group in options.items() for part in _split(group)]
-        lengths = [max(item.columns - behind, item.columns // _READ) for item in items]
-        most, sees = rows_at_once(self._model), forwards.window(self._model)
-        answers: dict[Query, _Answer] = {}
-
-        def work(batch: list[int]) -> None:
-            for part in _bounded([items[place] for place in batch], most):
-                straight = self.path == "tree" and (sees is None or max(item.columns for item in part) <= sees)
-                with torch.inference_mode():
-                    found = (
-                        forwards.through_tree(self._model, self._before, part)
-                        if straight
-                        else forwards.through_cache(self._model, self._before, part, self._batch_tokens)
-                    )
-                    answers.update(_read(part, found))
-
-        budget.each(lengths, self._batch_tokens, work)
+    def _answers(self, queries: Sequence[Query], dropped: bool) -> dict[Query, _Answer]:
+        apart = self._model.config.is_encoder_decoder
+        if self.path == "rows" and not apart:
+            return self._rows(queries)
+        items = _items(queries)
+        if apart:
+            return self._through_decoder(items)
+        before = None if dropped else self._begun([item.context for item in items])
+        if self.path == "cache":
+            return self._through_cache(items, before)
+        sees = forwards.window(self._model)
+        near = [item for item in items if sees is None or item.columns <= sees]
+        answers = self._through_trees(near, before)
+        if len(near) < len(items):
+            far = [item for item in items if sees is not None and item.columns > sees]
+            self.beyond_window += len(far)
+            if decoding.decodes(self._model, prefixed=True):
+                answers |= self._through_cache(far, before)
+            else:
+                answers |= self._rows([Query(item.context, option) for item in far for option in item.options])
         return answers
 
-    def _begin(self, contexts: Sequence[Tokens]) -> None:
-        """Have the prefix of some contexts, the last call's where it serves nearly as well."""
+    def _begun(self, contexts: Sequence[Tokens]) -> Prefix | None:
+        """The prefix of some contexts, the last call's where it serves nearly as well."""
         tokens = prefix.shared(contexts) if len(contexts) > 1 else ()
         kept = self._before.tokens if self._before else ()
         serves = all(len(context) > len(kept) and context[: len(kept)] == kept for context in contexts)
-        if serves and len(tokens) < len(kept) + _WORTH:
-            return
-        self._before = prefix.compute(self._model, tokens) if len(tokens) >= _WORTH else None
+        if not serves or len(tokens) >= len(kept) + _WORTH:
+            self._before = None
 
-    def _rows(self, queries: Sequence[Query]) -> dict[Query, _Answer]:
-        """Each distinct row once, whole; a row that begins another one rides along in it."""
-        rows = sorted({query.row for query in queries})
-        # Whatever begins any row begins its successor in sorted order, so one pass from the end finds the longest.
-        host = list(range(len(rows)))
-        for place in range(len(rows) - 2, -1, -1):
-            if rows[place + 1][: len(rows[place])] == rows[place]:
-                host[place] = host[place + 1]
-        place_of = {row: place for place, row in enumerate(rows)}
-        riders: dict[int, list[Query]] = {}
-        for query in queries:
-            riders.setdefault(host[place_of[query.row]], []).append(query)
-        hosts = sorted(riders)
+            def work(_: list[int]) -> None:
+                self._before = prefix.compute(self._model, tokens)
+
+            budget.each([len(tokens)] if len(tokens) >= _WORTH else [], self._room.tokens, work)
+        return self._before
+
+    def _through_trees(self, items: Sequence[Item], before: Prefix | None) -> dict[Query, _Answer]:
+        """An item a row, its options as branches."""
+        # A plain head makes logits a part at a time; another one all that a batch asks for.
+        most = None if heads.plain(self._model) else rows_at_once(self._model)
+        weights = self._weights(items, before, budget.Room(self._room.tokens, self._room.tokens * budget.READ))
+        return self._each(items, weights, most, lambda part: forwards.through_tree(self._model, before, part))
+
+    def _through_cache(self, items: Sequence[Item], before: Prefix | None) -> dict[Query, _Answer]:
+        """Contexts side by side, then their options."""
+        weights, most = self._weights(items, before, self._room), rows_at_once(self._model)
+        work = forwards.through_cache
+        return self._each(items, weights, most, lambda part: work(self._model, before, part, self._room))
+
+    def _through_decoder(self, items: Sequence[Item]) -> dict[Query, _Answer]:
+        """Contexts through the encoder, then their options on the decoder."""
+        weights, most = self._weights(items, None, self._room), rows_at_once(self._model)
+        kept = self.path == "cache"
+        return self._each(items, weights, most, lambda part: through_decoder(self._model, part, self._room, kept=kept))
+
+    def _weights(self, items: Sequence[Item], before: Prefix | None, room: budget.Room) -> list[int]:
+        behind = len(before.tokens) if before else 0
+        return [room.weight(item.columns - behind, item.columns) for item in items]
+
+    def _each(
+        self, items: Sequence[Item], weights: Sequence[int], most: int | None, forward: Callable[[list[Item]], Found]
+    ) -> dict[Query, _Answer]:
+        """Answers of all items, in batches under the budget that ask for at most `most` rows of logits each."""
         answers: dict[Query, _Answer] = {}
 
         def work(batch: list[int]) -> None:
-            groups = [riders[hosts[place]] for place in batch]
+            chosen = [items[place] for place in batch]
+            for part in [chosen] if most is None else _bounded(chosen, most):
+                with torch.inference_mode():
+                    answers.update(_read(part, forward(part)))
+
+        budget.each(weights, self._room.tokens, work)
+        return answers
+
+    def _rows(self, queries: Sequence[Query]) -> dict[Query, _Answer]:
+        """Each distinct row once, whole; a row that begins another one rides along in it."""
+        host = hosts([query.row for query in queries])
+        riders: dict[Tokens, list[Query]] = {}
+        for query in queries:
+            riders.setdefault(host[query.row], []).append(query)
+        rows = sorted(riders)
+        answers: dict[Query, _Answer] = {}
+
+        def work(batch: list[int]) -> None:
             wanted: dict[tuple[int, int], int] = {}
             asked: list[tuple[Query, tuple[int, ...]]] = []
-            for row, group in enumerate(groups):
-                for query in group:
+            for row, place in enumerate(batch):
+                for query in riders[rows[place]]:
                     first = len(query.context) - 1
                     columns = range(first, first + len(query.option))
                     asked.append((query, tuple(wanted.setdefault((row, c), len(wanted)) for c in columns)))
             with torch.inference_mode():
-                found = forwards.through_rows(self._model, [rows[hosts[place]] for place in batch], list(wanted))
-                answers.update(_pick(found.parts, asked))
+                found = forwards.through_rows(self._model, [rows[place] for place in batch], list(wanted))
+                answers.update(_pick(found, asked))
 
-        budget.each([len(rows[place]) for place in hosts], self._batch_tokens, work)
+        budget.each([len(row) for row in rows], self._room.tokens, work)
         return answers
 
 
@@ -189,52 +192,12 @@ def score(loaded: LoadedModel, requests: Sequence[ScoreRequest], batch_tokens: i
     return Scorer(loaded, batch_tokens).score(requests)
 
 
-def encode_requests(loaded: LoadedModel, requests: Sequence[ScoreRequest]) -> list[Encoded]:
-    """Requests in tokens, their contexts cut where they are too long. Raises CellError as `Scorer.score` does."""
-    limit, first = context_length(loaded), leading(loaded.tokenizer)
-    found: list[Encoded] = []
-    for request, pairs in zip(requests, _encode_pairs(loaded.tokenizer, requests), strict=True):
-        longest = max((len(option) for _, option in pairs), default=1)
-        if longest > limit:
-            raise CellError(f"an option of {longest} tokens does not fit a context of {limit}: {request.options}")
-        shortened = [cut(context, limit + 1 - longest, first) for context, _ in pairs]
-        queries = tuple(Query(left, pair.option) for (left, _), pair in zip(shortened, pairs, strict=True))
-        prompt_tokens = max((len(context) for context, _ in pairs), default=0)
-        found.append(Encoded(queries, prompt_tokens, max((dropped for _, dropped in shortened), default=0)))
-    return found
-
-
-def _encode_pairs(tokenizer: PreTrainedTokenizerBase, requests: Sequence[ScoreRequest]) -> list[list[Query]]:
-    """Context and option tokens of each option. Trailing blanks of a context move to the option."""
-    texts: dict[str, Tokens] = {}
-    bare: dict[str, Tokens] = {}
-    split: list[list[tuple[str, str]]] = []
-    for request in requests:
-        context = request.context.rstrip()
-        blanks = request.context[len(context) :] if context else ""
-        split.append([(context, blanks + option) for option in request.options])
-        for context, option in split[-1]:
-            if context:
-                texts[context] = texts[context + option] = ()
-            else:
-                bare[option] = ()
-    texts = dict(zip(texts, encode(tokenizer, list(texts)), strict=True))
-    bare = dict(zip(bare, encode(tokenizer, list(bare), special=False), strict=True))
-    return [[_pair(tokenizer, context, option, texts, bare) for context, option in row] for row in split]
-
-
-def _pair(
-    tokenizer: PreTrainedTokenizerBase, context: str, option: str, texts: dict[str, Tokens], bare: dict[str, Tokens]
-) -> Query:
-    if not context:
-        before, after = leading(tokenizer) or (start_token(tokenizer),), bare[option]
-    else:
-        before = texts[context]
-        # The tail of the joint encoding; where the option melts into the context's last token, the option alone.
-        after = texts[context + option][len(before) :] or encode(tokenizer, [option], special=False)[0]
-    if not after:
-        raise CellError(f"the option {option!r} has no tokens, so it has no likelihood; drop it from the item")
-    return Query(before, after)
+def _items(queries: Sequence[Query]) -> list[Item]:
+    """Each context once, with all of its options, as far as one row has room for them."""
+    options: dict[Tokens, list[Tokens]] = {}
+    for query in queries:
+        options.setdefault(query.context, []).append(query.option)
+    return [Item(context, part) for context, group in options.items() for part in _split(group)]
 
 
 def _split(options: Sequence[Tokens]) -> Iterator[tuple[Tokens, ...]]:

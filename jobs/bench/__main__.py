@@ -1,7 +1,7 @@
 """`python -m jobs.bench [PART ...]`: figures, measured here and now, kept in docs/bench.md; no test asserts one.
 
-Parts: scoring, generation, tuning, end-to-end, growth, peak (against what users have today, and as work grows),
-schedule, cluster, cells, memory, or the path of a study file; left out: all of them, and the demo study.
+Parts: scoring, generation, tuning, adapters, end-to-end, growth, peak (against what users have today, and as work
+grows), schedule, cluster, cells, memory, or the path of a study file; left out: all of them, and the demo study.
 FEWTUNE_DATA_MIRROR names the mirror for studies on real data.
 """
 
@@ -21,6 +21,7 @@ from rich.console import Console
 
 from app.errors import FewTuneError
 from jobs.bench import (
+    adapters,
     cells,
     cluster,
     document,
@@ -41,6 +42,7 @@ _COMPARED: Mapping[str, Callable[[Options], Section]] = {
     "scoring": scoring.part,
     "generation": generation.part,
     "tuning": tuning.part,
+    "adapters": adapters.part,
     "end-to-end": end_to_end.part,
     "growth": growth.part,
     "peak": peak.part,

@@ -69,6 +69,7 @@ def ended(store: Path) -> bool:
     return state["phase"] in ("done", "failed", "stopped")
 
 
+@pytest.mark.chaos
 def test_a_node_and_a_driver_die_and_the_study_is_submitted_again(
     cluster: Demo, small_study: Path, undisturbed: Path, tmp_path: Path
 ) -> None:

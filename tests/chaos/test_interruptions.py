@@ -12,6 +12,7 @@ from small_study import count, finish, start, tables
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.mark.chaos
 def test_a_run_killed_in_every_stage_ends_with_the_same_tables(
     small_study: Path, undisturbed: Path, tmp_path: Path
 ) -> None:

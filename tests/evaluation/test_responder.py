@@ -130,6 +130,15 @@ def test_answers_are_those_of_direct_calls(name: str, made: Made, store: Store, 
     assert len(by_metric) == 5
 
 
+def test_a_record_says_how_its_numbers_were_computed(made: Made, store: Store) -> None:
+    (cell,) = made.cells(BASE + "antonym")
+    assert failures(Responder("small", store), [cell]) == [""]
+    record = store.read_record(cell.slug)
+    assert record
+    assert record.result["scoring"] == {"path": "tree", "reason": "", "beyond_window": 0}
+    assert record.result["generation"] == {"path": "batched with prefix"}
+
+
 def test_an_actor_that_changes_adapters_gives_the_numbers_of_fresh_loads_and_loads_its_base_once(
     made: Made, store: Store, tmp_path: Path
 ) -> None:

@@ -6,8 +6,7 @@ import pytest
 import torch
 import transformers as hf
 
-from app.errors import CellError
-from app.models import budget, forwards, trees
+from app.models import forwards, trees
 from app.models.loading import LoadedModel, ModelSource
 from app.models.plain_scoring import plain
 from app.models.scoring import OptionScores, Scorer, ScoreRequest, score
@@ -103,7 +102,9 @@ def test_a_context_beyond_the_window_leaves_the_tree(make_loaded: Make) -> None:
     long = [ScoreRequest(SHOTS * 2 + one.context, one.options) for one in SHARED]
     assert forwards.window(loaded.model) == 48
     assert min(found.prompt_tokens for found in plain(loaded, long)) > 48
-    assert_same(score(loaded, long, 8_192), plain(loaded, long))
+    scorer = Scorer(loaded, 8_192)
+    assert_same(scorer.score([*SHARED, *long]), plain(loaded, [*SHARED, *long]))
+    assert (scorer.path, scorer.beyond_window >= len({one.context for one in long})) == ("tree", True)
 
 
 def test_a_tree_that_ignored_the_window_would_give_other_numbers(make_loaded: Make) -> None:
@@ -176,31 +177,3 @@ def test_branches_share_their_beginnings_and_see_nothing_else() -> None:
     assert seen[4] == [1, 1, 1, 1, 0, 0, 1, 0]
     assert seen[5] == [1, 1, 1, 1, 0, 0, 1, 1]
     assert (forest.mask[1, 0, 0] == 0).int().tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
-
-
-def test_a_batch_that_does_not_fit_is_halved_until_it_does() -> None:
-    done: list[int] = []
-
-    def work(batch: list[int]) -> None:
-        if len(batch) > 3:
-            raise torch.OutOfMemoryError
-        done.extend(batch)
-
-    budget.each([4] * 20, 100, work)
-    assert sorted(done) == list(range(20))
-
-
-def test_a_row_that_does_not_fit_alone_is_told() -> None:
-    def work(batch: list[int]) -> None:
-        torch.empty(2**60)
-
-    with pytest.raises(CellError, match="a prompt of 4 tokens does not fit into memory"):
-        budget.each([4] * 5, 100, work)
-
-
-def test_other_faults_are_not_taken_for_a_lack_of_memory() -> None:
-    def work(batch: list[int]) -> None:
-        raise RuntimeError("shapes differ")
-
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        budget.each([4], 100, work)

@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,29 +126,31 @@ def run(schedule: Schedule, works: Mapping[Kind, Work], store: Store, mirror: st
     groups = {cell.slug: _group(cell.needs, has_drivers) for cell in cells}
     folders = {cell.slug: _folder(cell) for cell in cells}
     name = lambda trial: folders[trial.config["cell"]]  # noqa: E731 - Tune wants a callable of one trial
-    tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(trial, payloads=payloads), cast(Any, lambda config: groups[config["cell"]])
-        ),
-        tune_config=tune.TuneConfig(
-            search_alg=_Feed(schedule),
-            num_samples=-1,
-            # One process serves many small CPU trials (1 s instead of 4 s each); a GPU trial starts clean.
-            reuse_actors=all(cell.needs.gpus == 0 and cell.needs.workers == 1 for cell in cells),
-            trial_name_creator=name,
-            trial_dirname_creator=name,
-        ),
-        run_config=RunConfig(
-            name=f"trials-{time.time_ns()}",
-            storage_path=store.path("trials"),
-            storage_filesystem=store.filesystem,
-            callbacks=[_Follow(schedule, done)],
-            failure_config=FailureConfig(max_failures=_RETRIES),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-            verbose=0,
-        ),
-    )
-    tuner.fit()
+    follow = _Follow(schedule, done)
+    while not schedule.over(TRIALS):  # once more where a cell was put back after Tune had asked for its last
+        tuner = tune.Tuner(
+            tune.with_resources(
+                tune.with_parameters(trial, payloads=payloads), cast(Any, lambda config: groups[config["cell"]])
+            ),
+            tune_config=tune.TuneConfig(
+                search_alg=_Feed(schedule),
+                num_samples=-1,
+                # One process serves many small CPU trials (1 s instead of 4 s each); a GPU trial starts clean.
+                reuse_actors=all(cell.needs.gpus == 0 and cell.needs.workers == 1 for cell in cells),
+                trial_name_creator=name,
+                trial_dirname_creator=name,
+            ),
+            run_config=RunConfig(
+                name=f"trials-{time.time_ns()}",
+                storage_path=store.path("trials"),
+                storage_filesystem=store.filesystem,
+                callbacks=[follow],
+                failure_config=FailureConfig(max_failures=_RETRIES),
+                checkpoint_config=CheckpointConfig(num_to_keep=2),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
     if not schedule.failed:  # the checkpoints have served
         store.delete_folders("trials", "")
 
@@ -187,6 +190,7 @@ class _Follow(_Deaf, Callback):
 
     def __init__(self, schedule: Schedule, done: Done) -> None:
         self._schedule, self._done = schedule, done
+        self._unbegun: Counter[str] = Counter()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._schedule.started(trial.config["cell"])
@@ -202,6 +206,11 @@ class _Follow(_Deaf, Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         slug = trial.config["cell"]
+        # A worker that dies before it has taken its next trial up fails that trial for good, whatever tries are left.
+        if trial.should_recover() and self._unbegun[slug] < _RETRIES:
+            self._unbegun[slug] += 1
+            self._schedule.put_back(slug)
+            return
         told = Path(trial.error_file).read_text().strip() if trial.error_file else ""
         self._schedule.end(slug, told.splitlines()[-1] if told else "its worker died")
         self._done(slug, 1.0)

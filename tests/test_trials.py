@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import ray.cloudpickle
 import torch
+from ray.train._internal.session import _TrainSession
 
 from app import trials
 from app.errors import CellError
@@ -96,6 +97,17 @@ def interrupted(payload: Payload, progress: Progress) -> None:
     finish(payload)
 
 
+def last_of_its_worker(payload: Payload, progress: Progress) -> None:
+    """Work whose worker is killed once, as it takes the next cell up."""
+    note(payload, "runs")
+    assert payload.store.local
+    marker = payload.store.local.parent / "killed"
+    if not marker.exists():
+        marker.touch()
+        _TrainSession.reset = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+    finish(payload)
+
+
 class Told:
     """What the driver hears: the share done of each cell, in the order of arrival."""
 
@@ -150,6 +162,12 @@ def test_a_cell_whose_worker_is_killed_goes_on_from_its_last_checkpoint(store: S
     assert 4 <= resumed <= 6
     assert [line for line in log(store) if line.startswith("beside")] == ["beside starts at 0", "beside ends at 10"]
     assert {record.result["steps"] for record in store.records("tune").values()} == {STEPS}
+
+
+def test_a_worker_killed_between_two_cells_costs_neither(store: Store) -> None:
+    cells = [cell(f"c{number}", cpus=2) for number in range(3)]
+    assert run(cells, last_of_its_worker, store, None, Told()) == []
+    assert sorted(log(store)) == [f"c{number} runs" for number in range(3)]
 
 
 def test_the_next_run_goes_on_from_what_a_failed_one_left(store: Store, tmp_path: Path) -> None:

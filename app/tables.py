@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from app.errors import StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Column(NamedTuple):
@@ -105,6 +105,10 @@ PAIR = (
     Column("y_condition", pa.string()),
     Column("wording", pa.string()),
     Column("x_shots", pa.int64(), "demonstrations"),
+    Column("floor", pa.string()),  # sides (of "xyz") that cannot be told from chance: within two standard errors
+    Column("ceiling", pa.string()),  # sides within two standard errors of the metric's best
+    Column("x_cut", pa.int64(), "items"),  # prompts too long for the model's context
+    Column("y_cut", pa.int64(), "items"),
 )
 CORRELATION = (
     Column("level", pa.string()),
@@ -116,11 +120,74 @@ CORRELATION = (
     Column("ci_low", pa.float64(), nullable=True),
     Column("ci_high", pa.float64(), nullable=True),
     Column("p_value", pa.float64(), nullable=True),
+    Column("boot_low", pa.float64(), nullable=True),  # two-way pigeonhole bootstrap, percentiles; a wider cross-check
+    Column("boot_high", pa.float64(), nullable=True),
+    Column("p_permutation", pa.float64(), nullable=True),  # null: no valid permutation, or too few arrangements
+    Column("p_holm", pa.float64(), nullable=True),  # within the family of tests that `tests` names
+    Column("q_value", pa.float64(), nullable=True),  # Benjamini-Hochberg, same family
+    Column("tests", pa.string()),  # the family of tests that this row belongs to; empty: none
     Column("n", pa.int64(), "pairs"),
     Column("n_clusters", pa.int64()),  # what the interval treats as independent: families, or bases
     Column("n_tasks", pa.int64()),
     Column("df", pa.float64(), nullable=True),
     Column("interval", pa.string()),  # the method of the interval, or "none"
+    Column("note", pa.string()),
+)
+
+ITEM = (
+    Column("item", pa.string()),
+    Column("metric", pa.string()),
+    Column("x", pa.float64(), "fraction", nullable=True),  # right answers over the seeds of demonstrations
+    Column("y", pa.float64(), "fraction", nullable=True),
+    Column("z", pa.float64(), "fraction", nullable=True),
+    Column("x_margin", pa.float64(), "nats", nullable=True),  # base: right option less the best wrong one, summed
+    Column("prompt_tokens", pa.int64(), "tokens"),  # of the tuned side
+    Column("options", pa.int64(), nullable=True),
+)
+AGREEMENT = (
+    Column("n", pa.int64(), "items"),
+    Column("both", pa.int64(), "items"),  # right on both sides; x is the first seed's answer
+    Column("only_x", pa.int64(), "items"),
+    Column("only_y", pa.int64(), "items"),
+    Column("neither", pa.int64(), "items"),
+    Column("phi", pa.float64(), nullable=True),
+    Column("kappa", pa.float64(), nullable=True),
+    Column("tetrachoric", pa.float64(), nullable=True),
+    Column("mcnemar_p", pa.float64(), nullable=True),  # exact, two-sided
+    Column("p_holm", pa.float64(), nullable=True),  # over all pairs of the study
+    Column("q_value", pa.float64(), nullable=True),
+)
+COMPONENT = (
+    Column("component", pa.string()),  # model, task, interaction
+    Column("x", pa.string()),
+    Column("y", pa.string()),
+    Column("filter", pa.string()),
+    Column("x_variance", pa.float64(), nullable=True),
+    Column("y_variance", pa.float64(), nullable=True),
+    Column("covariance", pa.float64(), nullable=True),
+    Column("correlation", pa.float64(), nullable=True),  # null: not estimable, `note` says why
+    Column("ci_low", pa.float64(), nullable=True),
+    Column("ci_high", pa.float64(), nullable=True),
+    Column("noise", pa.string()),  # removed: by cross-half products; inside: part of the interaction
+    Column("n_clusters", pa.int64()),
+    Column("n_tasks", pa.int64()),
+    Column("note", pa.string()),
+)
+LIMIT = (
+    Column("family", pa.string()),  # "all": over families and sizes
+    Column("params", pa.int64(), "parameters"),  # 0 for all
+    Column("tuned_on", pa.bool_()),
+    Column("side", pa.string()),  # x, y or z
+    Column("metric", pa.string()),
+    Column("without", pa.float64(), "fraction", nullable=True),  # mean score of base models pretrained without
+    Column("intact", pa.float64(), "fraction", nullable=True),
+    Column("effect", pa.float64(), "fraction", nullable=True),  # without - intact
+    Column("ci_low", pa.float64(), nullable=True),
+    Column("ci_high", pa.float64(), nullable=True),
+    Column("bases_without", pa.int64()),
+    Column("bases_intact", pa.int64()),
+    Column("pairs", pa.int64(), "pairs"),
+    Column("tasks", pa.list_(pa.string())),
     Column("note", pa.string()),
 )
 
@@ -154,6 +221,10 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
     "responses": STUDY + BASE + RUN + CONDITION + TASK + RESPONSE + PROVENANCE,
     "pairs": STUDY + BASE + RUN + TASK + EXPOSURE + PAIR,
     "correlations": STUDY + CORRELATION,
+    "items": STUDY + BASE + RUN + TASK + ITEM,
+    "agreement": STUDY + BASE + RUN + TASK + AGREEMENT,
+    "components": STUDY + COMPONENT,
+    "limits": STUDY + LIMIT,
     "contamination": STUDY + OVERLAP,
     "renderings": STUDY + RENDERING,
 }

@@ -11,7 +11,9 @@ from app.errors import StoreError
 
 CORRELATION: dict[str, object] = {
     "study": "s", "level": "task", "method": "pearson", "x": "base-few-shot", "y": "tuned-direct", "filter": "all",
-    "estimate": 0.5, "ci_low": None, "ci_high": None, "p_value": 0.01, "n": 12, "n_clusters": 4, "n_tasks": 3,
+    "estimate": 0.5, "ci_low": None, "ci_high": None, "p_value": 0.01, "boot_low": None,
+    "boot_high": None, "p_permutation": None, "p_holm": None, "q_value": None, "tests": "",
+    "n": 12, "n_clusters": 4, "n_tasks": 3,
     "df": None, "interval": "none", "note": "",
 }  # fmt: skip
 
@@ -23,7 +25,7 @@ def test_every_table_survives_parquet_with_units_nullability_and_version(table: 
     found = tables.read(table, path).schema
     assert found.equals(tables.schema(table))
     assert [f.metadata for f in found] == [f.metadata for f in tables.schema(table)]
-    assert found.metadata == {b"fewtune.table": table.encode(), b"fewtune.schema_version": b"2"}
+    assert found.metadata == {b"fewtune.table": table.encode(), b"fewtune.schema_version": b"3"}
 
 
 @pytest.mark.parametrize("table", list(tables.TABLES))

@@ -26,6 +26,12 @@ class Row(NamedTuple):
     ci_low: float | None
     ci_high: float | None
     p_value: float | None
+    boot_low: float | None
+    boot_high: float | None
+    p_permutation: float | None
+    p_holm: float | None
+    q_value: float | None
+    tests: str
     n: int
     n_clusters: int
     n_tasks: int

@@ -20,6 +20,7 @@ Key = tuple[str, str | None, str]
 """Base, run (None: a condition of the base itself), task."""
 
 
+_ERRORS = 2.0  # standard errors
 DIRECT = ("tuned-direct", "samplegen-direct")
 """A tuned model without demonstrations, prompted in the format that it was tuned on."""
 
@@ -49,7 +50,19 @@ class _Side(NamedTuple):
     high: float
     n: int
     seeds: int
+    cut: int
+    """Prompts that lost their beginning, the most over the seeds."""
     first: Mapping[str, object]
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether it cannot be told from guessing."""
+        return self.value - self.chance <= _ERRORS * self.stderr
+
+    @property
+    def at_ceiling(self) -> bool:
+        """Whether it cannot be told from the metric's best."""
+        return self.high - self.value <= _ERRORS * self.stderr
 
 
 def pairs(scores: pa.Table, analysis: Analysis) -> Pairs:
@@ -137,7 +150,8 @@ def _mean(group: list[Mapping[str, object]]) -> _Side:
         return math.fsum(_float(row[name]) for row in group) / len(group)
 
     smallest = min(_int(row["n"]) for row in group)
-    return _Side(mean("value"), mean("stderr"), mean("chance"), mean("high"), smallest, len(group), group[0])
+    cut = max(_int(row["cut_prompts"]) for row in group)
+    return _Side(mean("value"), mean("stderr"), mean("chance"), mean("high"), smallest, len(group), cut, group[0])
 
 
 def _grid(rows: Iterable[Mapping[str, object]], sides: Mapping[str, Mapping[Key, _Side]]) -> list[Key]:
@@ -196,6 +210,10 @@ def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis) -> dict[str, o
         "y_condition": y.first["condition"],
         "wording": x.first["wording"],
         "x_shots": x.first["shots"],
+        "floor": "".join(name for name, side in (("x", x), ("y", y), ("z", z)) if side and side.at_floor),
+        "ceiling": "".join(name for name, side in (("x", x), ("y", y), ("z", z)) if side and side.at_ceiling),
+        "x_cut": x.cut,
+        "y_cut": y.cut,
     }
 
 

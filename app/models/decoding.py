@@ -7,12 +7,14 @@ import inspect
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from app.models import columns
+from app.models.budget import Room
+from app.models.logits import rows_at_once
 from app.models.prefix import ROUNDING, Prefix, compute, holds
 from app.models.tokens import Tokens, padded
 
@@ -22,6 +24,8 @@ Ended = Callable[[Sequence[int]], bool]
 _Forward = Callable[[DynamicCache, torch.Tensor, torch.Tensor], torch.Tensor]
 """Cache, ids of shape (rows, columns), mask of shape (rows, all columns) -> logits of the last column."""
 
+CACHES = 2
+"""Caches at once, while a batch is made anew."""
 _LEFT = 0.75
 """Share of rows still under way at which a batch is made anew from them and from waiting rows, which copies them."""
 
@@ -49,24 +53,40 @@ class _Batch:
     """(rows, vocabulary): what comes next."""
 
 
+class _Fits(NamedTuple):
+    """What a batch may hold."""
+
+    room: Room
+    new: int
+    shared: int
+    """Tokens of the prefix."""
+    logits: int
+    """Rows of the vocabulary's width."""
+
+    def __call__(self, fresh: int, longest: int, rows: int, widest: int) -> bool:
+        """Whether `fresh` rows of up to `longest` tokens may be read to make a batch of `rows` up to `widest`."""
+        read, held = fresh * (longest - self.shared), CACHES * rows * (widest + self.new)
+        return read <= self.room.tokens and held <= self.room.columns and rows <= self.logits
+
+
 def decode(
-    model: PreTrainedModel, rows: Sequence[Row], new: int, ended: Ended, prefix: Prefix | None, batch_tokens: int
+    model: PreTrainedModel, rows: Sequence[Row], new: int, ended: Ended, prefix: Prefix | None, room: Room
 ) -> None:
     """Write the greedy continuation of each row, up to the token that `ended` tells or to `new` tokens.
 
-    Every row begins with `prefix` and has at least one token more. `batch_tokens` bounds rows times columns of the
-    cache; while a batch is made anew there are two. Rows that are done when an error stops the loop stay so.
+    Every row begins with `prefix` and has at least one token more. `room` bounds what is read at once behind the prefix
+    and the columns of the cache. Rows that are done when an error stops the loop stay so.
     """
     for row in rows:
         row.text.clear()
     waiting = sorted(rows, key=lambda row: (len(row.tokens), row.tokens))
-    forward = _forward(model)
+    forward, fits = _forward(model), _Fits(room, new, len(prefix.tokens) if prefix else 0, rows_at_once(model))
     batch: _Batch | None = None
     with torch.inference_mode():
         while batch or waiting:
             live = [row for row in batch.rows if not row.done] if batch else []
             if batch is None or len(live) <= _LEFT * len(batch.rows):
-                fresh = _fitting(waiting, live, new, batch_tokens)
+                fresh = _fitting(waiting, live, fits)
                 parts = [batch] if batch and live else []
                 if fresh:
                     parts.append(_read(forward, fresh, prefix, str(model.device), new))
@@ -88,14 +108,14 @@ def decodes(model: PreTrainedModel, *, prefixed: bool) -> bool:
     return known[prefixed]
 
 
-def _fitting(waiting: list[Row], live: list[Row], new: int, batch_tokens: int) -> list[Row]:
+def _fitting(waiting: list[Row], live: list[Row], fits: _Fits) -> list[Row]:
     """Taken from the end of `waiting`: the longest rows that fit beside those under way, one at least where none is."""
     fresh: list[Row] = []
     widest = max((len(row.tokens) + len(row.text) for row in live), default=0)
     while waiting:
-        widest = max(widest, len(waiting[-1].tokens))
-        count = len(live) + len(fresh) + 1
-        if count > 1 and count * (widest + new) > batch_tokens:
+        longest = len((fresh or waiting[-1:])[0].tokens)
+        widest = max(widest, longest)
+        if (live or fresh) and not fits(len(fresh) + 1, longest, len(live) + len(fresh) + 1, widest):
             break
         fresh.append(waiting.pop())
     return fresh

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from app.errors import CellError
-from app.models import decoding, prefix, stock_decoding
+from app.models import budget, decoding, prefix, stock_decoding
 from app.models.adapters import check_named
-from app.models.budget import is_out_of_memory
+from app.models.budget import Room
 from app.models.decoding import Row
 from app.models.loading import LoadedModel, causal, context_length
 from app.models.stopping import Ending, end_tokens
@@ -38,14 +38,15 @@ def generate(
     contexts: Sequence[str],
     max_new_tokens: int,
     stop: str = "\n",
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
 ) -> list[Generation]:
     """The greedy continuation of every context, in the order of `contexts`; equal contexts are generated once.
 
-    `batch_tokens` bounds rows times (width + max_new_tokens) of a batch; an empty `stop` stops at EOS alone. A context
-    that leaves no room for `max_new_tokens` is cut on its left. Raises CellError where `max_new_tokens` fills the
-    model's whole context, for an encoder-decoder model, for an adapter in the model's layers that `loaded` does not
-    name, and where not even one context fits into memory; else a batch that does not fit is tried with fewer rows.
+    `batch_tokens` bounds the padded tokens that are read at once; left out: what fits into the memory that is free now.
+    An empty `stop` stops at EOS alone. A context that leaves no room for `max_new_tokens` is cut on its left. Raises
+    CellError where `max_new_tokens` fills the model's whole context, for an encoder-decoder model, for an adapter in
+    the model's layers that `loaded` does not name, and where not even one context fits into memory; else a batch that
+    does not fit is tried with fewer rows.
     """
     check_named(loaded)
     room = context_length(loaded) - max_new_tokens
@@ -62,7 +63,7 @@ def generate(
     # A context that was cut no longer begins as the others do.
     for dropped in (False, True):
         alike = {ids for ids, count in shortened if (count > 0) is dropped}
-        _decode(loaded, [rows[ids] for ids in sorted(alike)], max_new_tokens, ending, batch_tokens)
+        _decode(loaded, [rows[ids] for ids in sorted(alike)], max_new_tokens, ending, budget.room(loaded, batch_tokens))
     written = {ids: ending.read(row.text) for ids, row in rows.items()}
     return [
         Generation(written[ids].text, len(full), count, written[ids].finished)
@@ -88,31 +89,31 @@ def path(loaded: LoadedModel) -> Path:
     return "equal lengths" if stock_decoding.pairs(model) else "one by one"
 
 
-def _decode(loaded: LoadedModel, rows: Sequence[Row], new: int, ending: Ending, batch_tokens: int) -> None:
+def _decode(loaded: LoadedModel, rows: Sequence[Row], new: int, ending: Ending, room: Room) -> None:
     if not rows:
         return
     model, way = causal(loaded), path(loaded)
     if way in ("equal lengths", "one by one"):
-        stock_decoding.decode(model, rows, new, ending, batch_tokens)
+        stock_decoding.decode(model, rows, new, ending, room.tokens)
         return
     tokens = prefix.shared([row.tokens for row in rows]) if way == "batched with prefix" and len(rows) > 1 else ()
     before = prefix.compute(model, tokens) if tokens else None
     while left := [row for row in rows if not row.done]:
         try:
-            decoding.decode(model, left, new, ending, before, batch_tokens)
+            decoding.decode(model, left, new, ending, before, room)
         except (MemoryError, RuntimeError) as fault:
-            if not is_out_of_memory(fault):
+            if not budget.is_out_of_memory(fault):
                 raise
-            batch_tokens = _halved(loaded, left, new, batch_tokens)
+            room = _halved(loaded, left, new, room)
 
 
-def _halved(loaded: LoadedModel, rows: Sequence[Row], new: int, batch_tokens: int) -> int:
+def _halved(loaded: LoadedModel, rows: Sequence[Row], new: int, room: Room) -> Room:
     """Half of what was tried on `rows`. Raises CellError where that was one row at a time."""
     longest = max(len(row.tokens) for row in rows) + new
-    tried = min(batch_tokens, longest * len(rows))
-    if tried <= longest:
+    tried = min(room.columns, decoding.CACHES * longest * len(rows))
+    if tried < 2 * decoding.CACHES * longest:
         raise CellError(
             f"{loaded.source.location}: one prompt of {longest - new} tokens with {new} new ones does not fit into "
             f"memory: lower max_new_tokens, take fewer shots, or give the cell more memory"
         )
-    return tried // 2
+    return Room(max(1, room.tokens // 2), tried // 2)

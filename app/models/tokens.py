@@ -95,6 +95,12 @@ def padded(rows: Sequence[Tokens], side: Literal["left", "right"], device: str) 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool) -> list[list[int]]:
     if not texts:
         return []
-    # verbose=False: no warning about texts longer than the context, since they are cut here.
-    encoded = tokenizer(list(texts), add_special_tokens=special, padding=False, truncation=False, verbose=False)
-    return encoded["input_ids"]  # pyright: ignore[reportReturnType]  # lists, as no tensors were asked for
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        # verbose=False: no warning about texts longer than the context, since they are cut here.
+        encoded = tokenizer(list(texts), add_special_tokens=special, padding=False, truncation=False, verbose=False)
+        return encoded["input_ids"]  # pyright: ignore[reportReturnType]  # lists, as no tensors were asked for
+    backend.no_truncation()
+    backend.no_padding()
+    # What a tokenizer's call does, without the place of each token in the text.
+    return [row.ids for row in backend.encode_batch_fast(list(texts), add_special_tokens=special)]

@@ -7,6 +7,7 @@ import torch
 from transformers import GenerationConfig
 
 from app.models import prefix
+from app.models.budget import Room
 from app.models.decoding import Row, decode, decodes
 from app.models.loading import LoadedModel, causal
 from app.models.tokens import Tokens
@@ -17,6 +18,7 @@ BEGINNING = tuple(range(20, 45))
 LENGTHS = {60: 1, 70: 9, 80: 4, 90: 5, 99: 2}
 ROWS = [BEGINNING + tuple(range(first, first + count)) for first, count in LENGTHS.items()]
 NEW = 12
+ROOM = Room(1000, 2000)
 
 
 def ended(text: Sequence[int]) -> bool:
@@ -49,11 +51,11 @@ def test_every_row_gets_the_tokens_that_it_gets_alone(make_loaded: Make, family:
         return
     expected = [alone(loaded, row) for row in ROWS]
     before = prefix.compute(model, BEGINNING)
-    # 1: row by row; 110: two rows at a time, one following the other; 1000: all at once.
-    for batch_tokens in (1, 110, 1000):
+    # 1: row by row; 220: two rows at a time, one following the other; 2000: all at once.
+    for columns in (1, 220, 2000):
         for start in (None, before):
             rows = [Row(row) for row in ROWS]
-            decode(model, rows, NEW, ended, start, batch_tokens)
+            decode(model, rows, NEW, ended, start, Room(1000, columns))
             assert [row.text for row in rows] == expected
             assert all(row.done for row in rows)
 
@@ -67,7 +69,7 @@ def test_a_row_may_lack_more_columns_than_the_prefix_has_tokens(make_loaded: Mak
     long = BEGINNING[:3] + tuple(range(50, 90))
     short = (*BEGINNING[:3], 7)
     rows = [Row(long), Row(short)]
-    decode(causal(loaded), rows, NEW, ended, prefix.compute(causal(loaded), BEGINNING[:3]), 1000)
+    decode(causal(loaded), rows, NEW, ended, prefix.compute(causal(loaded), BEGINNING[:3]), ROOM)
     assert [row.text for row in rows] == [alone(loaded, long), alone(loaded, short)]
 
 
@@ -81,8 +83,8 @@ def test_rows_begun_before_an_error_are_written_anew(make_loaded: Make) -> None:
         return ended(text)
 
     with pytest.raises(MemoryError):
-        decode(causal(loaded), rows, NEW, fails, None, 110)
+        decode(causal(loaded), rows, NEW, fails, None, Room(1000, 220))
     kept = [row for row in rows if row.done]
     assert len(kept) == 2
-    decode(causal(loaded), [row for row in rows if not row.done], NEW, ended, None, 60)
+    decode(causal(loaded), [row for row in rows if not row.done], NEW, ended, None, Room(60, 120))
     assert [row.text for row in rows] == [alone(loaded, row.tokens) for row in rows]

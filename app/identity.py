@@ -79,7 +79,10 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-_RECORDED = ("fewtune", "torch", "transformers", "tokenizers", "peft", "ray", "datasets", "pyarrow", "numpy", "scipy")
+_RECORDED = (
+    "fewtune", "torch", "transformers", "tokenizers", "peft", "ray", "datasets", "pyarrow", "numpy", "scipy",
+    "statsmodels", "vllm",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from app.evaluation import requests
 from app.evaluation.judgement import Response, Tally
 from app.evaluation.requests import responses_path
 from app.identity import versions
-from app.models import adapters, budget, chat, generation, scoring, tokens
+from app.models import adapters, budget, chat, generation, scoring, tokens, vllm_decoding
 from app.models.loading import LoadedModel, commit, load, parameters
 from app.models.source import base_source, device, run_source, tuned_folder
 from app.plan import EvaluateCell, Run, columns
@@ -45,6 +46,8 @@ class _Held:
     """With the adapter, where one is attached."""
     adapter: str | None = None
     parameters: int = 0
+    vllm: vllm_decoding.Engine | None = None
+    """With the same weights, where the study asks for it."""
 
 
 class Responder:
@@ -88,7 +91,7 @@ class Responder:
         shared = {name: value for name, value in identity.items() if name not in _EXPOSURE}
         facts = requests.facts(cell, self._store)
         tally = Tally()
-        engine = _Engine(held.loaded)
+        engine = _Engine(held.loaded, self._decode(held, cell, answers))
         artefacts: dict[str, Artefact] = {}
         with self._store.parquet_writer(responses_path(cell), tables.schema("responses"), artefacts) as writer:
             for batch in requests.read(cell, self._store):
@@ -102,6 +105,16 @@ class Responder:
         } | engine.told()
         seconds = time.monotonic() - started
         self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions(), artefacts))
+
+    def _decode(self, held: _Held, cell: EvaluateCell, answers: dict[str, object]) -> generation.Decode | None:
+        """What writes in the place of our own loop; None: nothing does."""
+        if answers.get("engine") != "vllm":
+            return None
+        run = cell.answerer
+        if held.vllm is None:
+            held.vllm = vllm_decoding.Engine(held.loaded, cell.needs.gpus)
+        adapter = tuned_folder(run, self._store) if run and held.adapter else None
+        return partial(held.vllm.decode, adapter=adapter)
 
     def _nearest(self, answers: dict[str, object], cell: EvaluateCell) -> Chooser | None:
         """What BERTScore accuracy is computed with, kept from cell to cell; None where the study asks for none."""
@@ -145,17 +158,17 @@ class Responder:
 class _Engine:
     """Answers the requests of one cell; what they share is computed once for all of its batches."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = loaded
+    def __init__(self, loaded: LoadedModel, decode: generation.Decode | None) -> None:
+        self.loaded, self._decode = loaded, decode
         self.batch_tokens = budget.found(loaded)
-        self._wrote: generation.Path | None = None
+        self._wrote = ""
         self._scorer: scoring.Scorer | None = None
         self._unconditional: dict[str, float] = {}
 
     def write(self, contexts: Sequence[str], longest: int, stop: str) -> list[generation.Generation]:
         """Greedy continuations."""
-        self._wrote = generation.path(self.loaded)
-        return generation.generate(self.loaded, contexts, longest, stop, self.batch_tokens)
+        self._wrote = "vllm" if self._decode else generation.path(self.loaded)
+        return generation.generate(self.loaded, contexts, longest, stop, self.batch_tokens, self._decode)
 
     def score(self, asked: Sequence[scoring.ScoreRequest]) -> list[scoring.OptionScores]:
         """Log-probabilities of options."""

@@ -5,7 +5,7 @@ architecture would give other numbers that way, a slower one is taken: without t
 or one context at a time. Each is tried on a few tokens of the model at hand; `path` says which it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from app.errors import CellError
@@ -17,6 +17,8 @@ from app.models.loading import LoadedModel, causal, context_length
 from app.models.stopping import Ending, end_tokens
 from app.models.tokens import cut, encode, leading, start_token
 
+Decode = Callable[[Sequence[Row], int, Ending], None]
+"""Writes the greedy continuation of each row: at most so many tokens, up to where the ending says."""
 Path = Literal["batched with prefix", "batched", "equal lengths", "one by one"]
 
 
@@ -39,14 +41,15 @@ def generate(
     max_new_tokens: int,
     stop: str = "\n",
     batch_tokens: int | None = None,
+    decode: Decode | None = None,
 ) -> list[Generation]:
     """The greedy continuation of every context, in the order of `contexts`; equal contexts are generated once.
 
     `batch_tokens` bounds the padded tokens that are read at once; left out: what fits into the memory that is free now.
-    An empty `stop` stops at EOS alone. A context that leaves no room for `max_new_tokens` is cut on its left. Raises
-    CellError where `max_new_tokens` fills the model's whole context, for an encoder-decoder model, for an adapter in
-    the model's layers that `loaded` does not name, and where not even one context fits into memory; else a batch that
-    does not fit is tried with fewer rows.
+    An empty `stop` stops at EOS alone. `decode` writes in the place of our own loop. A context that leaves no room for
+    `max_new_tokens` is cut on its left. Raises CellError where `max_new_tokens` fills the model's whole context, for an
+    encoder-decoder model, for an adapter in the model's layers that `loaded` does not name, and where not even one
+    context fits into memory; else a batch that does not fit is tried with fewer rows.
     """
     check_named(loaded)
     room = context_length(loaded) - max_new_tokens
@@ -60,9 +63,11 @@ def generate(
     shortened = [cut(ids, room, beginning) for ids in encoded]
     ending = Ending(loaded.tokenizer, end_tokens(causal(loaded), loaded.tokenizer), stop)
     rows = {ids: Row(ids) for ids, _ in shortened}
+    if decode is not None:
+        decode([rows[ids] for ids in sorted(rows)], max_new_tokens, ending)
     # A context that was cut no longer begins as the others do.
     for dropped in (False, True):
-        alike = {ids for ids, count in shortened if (count > 0) is dropped}
+        alike = {ids for ids, count in shortened if (count > 0) is dropped and not rows[ids].done}
         _decode(loaded, [rows[ids] for ids in sorted(alike)], max_new_tokens, ending, budget.room(loaded, batch_tokens))
     written = {ids: ending.read(row.text) for ids, row in rows.items()}
     return [

@@ -23,31 +23,31 @@ class Ending:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, ends: set[int], stop: str) -> None:
-        self._tokenizer, self._ends, self._stop = tokenizer, ends, stop
+        self._tokenizer, self.ends, self.stop = tokenizer, ends, stop
         self._reach = len(stop.encode()) + 2
         """Tokens that hold the stop string: a token writes a byte at least, and the first may lose its blank."""
         self._closing: dict[int, bool] = {}
 
     def __call__(self, text: Sequence[int]) -> bool:
         """Whether the last of the new tokens `text` ends the row."""
-        if text[-1] in self._ends:
+        if text[-1] in self.ends:
             return True
-        if not self._stop or not self._closes(text[-1]):
+        if not self.stop or not self._closes(text[-1]):
             return False
-        return self._stop in self._decode(text[-self._reach :]) and self._stop in self._decode(text)
+        return self.stop in self._decode(text[-self._reach :]) and self.stop in self._decode(text)
 
     def read(self, text: Sequence[int]) -> Written:
         """The text of the new tokens of a row, which end with the one that ended it."""
-        length = next((place for place, token in enumerate(text) if token in self._ends), len(text))
+        length = next((place for place, token in enumerate(text) if token in self.ends), len(text))
         whole = self._decode(text[:length])
-        head, found, _ = whole.partition(self._stop) if self._stop else (whole, "", "")
+        head, found, _ = whole.partition(self.stop) if self.stop else (whole, "", "")
         return Written(head, bool(found) or length < len(text))
 
     def _closes(self, token: int) -> bool:
         """Whether the stop string may end within `token`: it holds the last character, or a part of some character."""
         if token not in self._closing:
             written = self._decode([token, token])  # twice: the first of a text may lose its blank
-            self._closing[token] = self._stop[-1] in written or "\ufffd" in written
+            self._closing[token] = self.stop[-1] in written or "\ufffd" in written
         return self._closing[token]
 
     def _decode(self, ids: Sequence[int]) -> str:

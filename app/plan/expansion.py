@@ -158,7 +158,7 @@ def _evaluate(
         "condition": described,
         "items": study.test_items,
         "study_seed": study.seed,
-        "answers": study.answers.model_dump(mode="json"),
+        "answers": study.answers.model_dump(mode="json", exclude=_unsaid(study)),
         "protocols": _protocols(
             facts,
             "prompts",
@@ -180,6 +180,11 @@ def _evaluate(
         "evaluate", place(condition), inputs, found.needs, found.seconds, base, run, condition, task, found.phases,
         found.prompt_tokens, found.generated_tokens, found.gpu_bytes, writer, cross_task, facts.encoder,
     )  # fmt: skip
+
+
+def _unsaid(study: Study) -> set[str]:
+    """Settings of answers that name what is done anyway: cells of studies that do not say it are the same."""
+    return {"engine"} if study.answers.engine == "torch" else set()
 
 
 def _protocols(facts: Facts, *names: str, worded: bool) -> dict[str, str]:

@@ -83,6 +83,8 @@ class Answers(Strict):
     """Score the options a second time, without the item, for accuracy by pointwise mutual information."""
     max_new_tokens: Whole = Field(default=16, ge=1)
     """Longest generated answer."""
+    engine: Literal["torch", "vllm"] = "torch"
+    """What writes generated answers; vllm: on GPUs, where the cluster's nodes have it. Options are scored by torch."""
     bertscore: BertScore | None = None
     """Also score generated answers by BERTScore accuracy, for tasks with options."""
 

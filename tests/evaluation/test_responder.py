@@ -249,6 +249,19 @@ def test_an_evaluation_that_no_node_can_hold_is_refused_instead_of_waiting_for_e
         stages.feasible(plan.evaluations)
 
 
+def test_an_engine_that_is_not_there_is_told_and_the_cells_after_it_are_answered(made: Made, store: Store) -> None:
+    said = STUDY.format(base=made.plan.study.bases[0].path).replace("{pmi", "{engine: %s, pmi")  # type: ignore[union-attr]
+    planned = {name: stages.plan(parse(said % name, made.root / "study.yaml")) for name in ("torch", "vllm")}
+    fingerprints = {name: [cell.fingerprint for cell in plan.cells] for name, plan in planned.items()}
+    assert fingerprints["torch"] == [cell.fingerprint for cell in made.plan.cells]
+    (cell,) = [c for c in planned["vllm"].evaluations if c.slug.endswith(BASE + "antonym")]
+    requests.write(cell, loading.load(catalog.by_name("antonym"), None), store)
+    (answered,) = made.cells(BASE + "first")
+    told, after = failures(Responder("small", store), [cell, answered])
+    assert told.startswith("answers.engine is vllm, which is not installed on this node")
+    assert after == ""
+
+
 CHAT = "{% for turn in messages %}solution : {{ turn.content }}\nresult :\n{% endfor %}"
 FORMATS = """\
 schema_version: 1

@@ -1,7 +1,7 @@
 """Batched generation equals one-by-one generation without padding."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,8 +10,11 @@ import transformers as hf
 from transformers import GenerationConfig
 
 from app.errors import CellError
+from app.models import stock_decoding
+from app.models.decoding import Row
 from app.models.generation import generate, path
-from app.models.loading import LoadedModel, context_length
+from app.models.loading import LoadedModel, causal, context_length
+from app.models.stopping import Ending
 
 Make = Callable[..., LoadedModel]
 
@@ -50,6 +53,19 @@ def test_batched_text_equals_one_by_one_text_in_every_family(make_loaded: Make, 
         for batch_tokens in (1, 1000):
             found = generate(loaded, contexts, 10, stop="", batch_tokens=batch_tokens)
             assert [generation.text for generation in found] == expected
+
+
+def test_another_loop_is_given_each_context_once_and_read_alike(make_loaded: Make) -> None:
+    loaded = make_loaded()
+    asked: list[Row] = []
+
+    def stock(rows: Sequence[Row], new: int, ending: Ending) -> None:
+        asked.extend(rows)
+        stock_decoding.decode(causal(loaded), rows, new, ending, 1000)
+
+    ours = generate(loaded, CONTEXTS, 12, "e")
+    assert generate(loaded, CONTEXTS, 12, "e", decode=stock) == ours
+    assert len(asked) == len(set(CONTEXTS))
 
 
 def test_a_stop_string_ends_its_own_row_only_and_is_left_out(make_loaded: Make) -> None:

@@ -5,6 +5,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 
 _UNSTABLE = "{path} is a {kind}, which has no stable form: use str, int, float, bool, None, lists and mappings"
@@ -87,10 +88,16 @@ _RECORDED = (
 
 def versions() -> dict[str, str]:
     """Versions of what computes, recorded beside every result; only what is installed."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    """Read once: it takes as long as some evaluations."""
     found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
     for package in _RECORDED:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return tuple(found.items())

@@ -38,6 +38,8 @@ class View(NamedTuple):
     """The command that goes on."""
     note: str = ""
     """Why the cluster could not be asked."""
+    estimate: str = ""
+    """The study's correlation, of what is finished; empty where nothing can be said yet."""
 
     @property
     def ended(self) -> bool:
@@ -77,6 +79,8 @@ def render(view: View, width: int) -> RenderableType:
         heard = f"written {state.written} by the clock of the run, {_duration(state.seconds)} after it began"
         lines.append(Text(heard, style="dim"))
     lines += _grid(seen, width)
+    if view.estimate:
+        lines.append(Text(view.estimate))
     if state and not view.ended:
         lines += _running(view)
     if state:
@@ -110,6 +114,7 @@ def as_json(view: View) -> dict[str, object]:
         "failed": [cause._asdict() for cause in seen.causes()],
         "failed_with_them": seen.dragged(),
         "retry": view.retry if seen.failed() else None,
+        "estimate": view.estimate,
         "spent_hours": seen.spent()._asdict(),
         "estimated_hours": seen.estimate()._asdict(),
         "pairs": [

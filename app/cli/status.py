@@ -12,7 +12,7 @@ import typer
 from app.cli.console import err, out
 from app.cli.options import Address, ClusterStore
 from app.cli.remote import address_of, target_of
-from app.errors import InputError, StoreError, TargetError
+from app.errors import FewTuneError, InputError, StoreError, TargetError
 
 if TYPE_CHECKING:
     from app.cli.standing import View
@@ -58,7 +58,7 @@ def status(
         _await(source, address)
         job, url, note = _job(address, source)
     seen = overview(source)
-    view = _view(seen, job, note, _retry(place, seen, url), 0.0)
+    view = _view(seen, job, note, _retry(place, seen, url), 0.0, _estimate(source, seen))
     if watch:
         _watch(source, view, address, as_json)
         return
@@ -124,10 +124,30 @@ def _retry(place: _Place, seen: "Overview", url: str | None) -> str:
     return f"fewtune submit {study} --store {store} --address {url}" if url else f"fewtune run {study} --store {store}"
 
 
-def _view(seen: "Overview", job: "Job | None", note: str, retry: str, silent: float) -> "View":
+def _view(seen: "Overview", job: "Job | None", note: str, retry: str, silent: float, estimate: str) -> "View":
     from app.cli.standing import View
 
-    return View(seen, job, silent, retry, note)
+    return View(seen, job, silent, retry, note, estimate)
+
+
+def _estimate(store: "Store", seen: "Overview") -> str:
+    """The correlation of the pairs that are finished, in a line; empty where there is none, or no engine here."""
+    try:
+        from app.analysis.provisional import provisional, sentence
+    except ImportError:
+        return ""
+    from app.study import parse
+
+    text = store.read_text("study.yaml")
+    if text is None or not seen.scores:
+        return ""
+    try:
+        study = parse(text, Path("study.yaml")).study
+        analysis = study.analysis.model_copy(update={"wording": study.analysis.wording or study.wordings[0]})
+        found = provisional([row for rows in seen.scores.values() for row in rows], analysis)
+    except FewTuneError as fault:
+        return f"no estimate yet: {fault}"
+    return sentence(found, seen.planned_pairs()) if found else ""
 
 
 def _show(view: "View", as_json: bool) -> None:
@@ -160,10 +180,11 @@ def _watch(store: "Store", view: "View", address: str | None, as_json: bool) -> 
             time.sleep(_EVERY)
             job, _, note = _job(address, store)
             seen = overview(store, view.overview)
+            estimate = view.estimate if len(seen.scores) == len(view.overview.scores) else _estimate(store, seen)
             if _beat(view._replace(overview=seen)) != beat:
                 beat, heard = _beat(view._replace(overview=seen)), time.monotonic()
             gone = time.monotonic() - heard
-            view = _view(seen, job, note, view.retry, gone if gone > _SILENT else 0.0)
+            view = _view(seen, job, note, view.retry, gone if gone > _SILENT else 0.0, estimate)
 
 
 def _beat(view: "View") -> tuple[str, int] | None:

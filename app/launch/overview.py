@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from pyarrow import fs
 
@@ -64,6 +64,8 @@ class Overview:
     """Of the last run; None where none has begun, or it kept no state."""
     done: Mapping[str, float]
     """Cell -> seconds that it took."""
+    scores: Mapping[str, Sequence[Mapping[str, object]]]
+    """Evaluation -> its rows of the table "scores"."""
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Kind -> cells done, and cells of the study."""
@@ -119,6 +121,10 @@ class Overview:
         }
         return Grid(tuple(names[0]), tuple(names[1]), pairs)
 
+    def planned_pairs(self) -> int:
+        """Tuned models times tasks."""
+        return len({(cell.run, cell.task) for cell in self.outline.cells if cell.side == "y"})
+
     def _of(self, cell: Outlined, failed: Mapping[str, str]) -> str:
         """How one evaluation stands; at work also counts the tuning that it waits for."""
         if cell.slug in self.done:
@@ -139,10 +145,15 @@ def overview(store: Store, before: Overview | None = None) -> Overview:
     slugs = _recorded(store)
     fresh = [slug for slug in slugs if slug not in known]
     with ThreadPoolExecutor(_READERS) as pool:
-        records = pool.map(store.read_record, fresh)
-        seconds = {slug: record.seconds for slug, record in zip(fresh, records, strict=True) if record}
-    done = {slug: known[slug] for slug in slugs if slug in known} | seconds
-    return Overview(outline.study, store.root, outline, state.read(store), done)
+        found = zip(fresh, pool.map(store.read_record, fresh), strict=True)
+        records = {slug: record for slug, record in found if record}
+    done = {slug: known[slug] for slug in slugs if slug in known} | {s: r.seconds for s, r in records.items()}
+    rows = {slug: record.result["scores"] for slug, record in records.items() if record.kind == "evaluate"}
+    scores = {slug: kept for slug, kept in (before.scores if before else {}).items() if slug in done}
+    return Overview(
+        outline.study, store.root, outline, state.read(store), done,
+        scores | cast(dict[str, Sequence[Mapping[str, object]]], rows),
+    )  # fmt: skip
 
 
 def _recorded(store: Store) -> list[str]:

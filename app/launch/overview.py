@@ -148,7 +148,7 @@ def overview(store: Store, before: Overview | None = None) -> Overview:
         found = zip(fresh, pool.map(store.read_record, fresh), strict=True)
         records = {slug: record for slug, record in found if record}
     done = {slug: known[slug] for slug in slugs if slug in known} | {s: r.seconds for s, r in records.items()}
-    rows = {slug: record.result["scores"] for slug, record in records.items() if record.kind == "evaluate"}
+    rows = {slug: record.result.get("scores", ()) for slug, record in records.items() if record.kind == "evaluate"}
     scores = {slug: kept for slug, kept in (before.scores if before else {}).items() if slug in done}
     return Overview(
         outline.study, store.root, outline, state.read(store), done,

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from app.errors import CellError
+from app.models import pieces
 
 Tokens = tuple[int, ...]
 
@@ -102,5 +103,8 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool
         return encoded["input_ids"]  # pyright: ignore[reportReturnType]  # lists, as no tensors were asked for
     backend.no_truncation()
     backend.no_padding()
+    read = None if special else pieces.encode(tokenizer, texts)
+    if read is not None:
+        return read
     # What a tokenizer's call does, without the place of each token in the text.
     return [row.ids for row in backend.encode_batch_fast(list(texts), add_special_tokens=special)]

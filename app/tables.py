@@ -272,5 +272,8 @@ def read(table: str, path: str | Path, filesystem: fs.FileSystem | None = None) 
     metadata = data.schema.metadata or {}
     version = metadata.get(b"fewtune.schema_version", b"none").decode()
     if version != str(SCHEMA_VERSION):
-        raise StoreError(f"{path} has schema version {version}, this FewTune reads {SCHEMA_VERSION}")
+        raise StoreError(
+            f"{path} has schema version {version}, this FewTune reads {SCHEMA_VERSION}: `fewtune report STORE` writes "
+            "it anew"
+        )
     return checked(table, data)

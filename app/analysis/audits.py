@@ -1,9 +1,16 @@
-"""The report's checks: test items in mixtures, and what differs between the two renderings of a pair."""
+"""The report's checks: test items in mixtures, and what differs between the two sides of a pair beyond tuning."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
+
+from app.analysis.pairs import answered_by
+
+Evaluated = tuple[str, str | None, str, str]
+"""Base, run (None: the base model itself), task, condition."""
+_SHOWN = 3  # differences of a kind that are named
 
 
 class Overlap(NamedTuple):
@@ -41,6 +48,75 @@ class Rendering(NamedTuple):
     only_x: str
     """The commonest tokens that only the base model's prompt has."""
     only_y: str
+
+
+class Confound(NamedTuple):
+    """One thing that is not the same on both sides of some pairs, though neither tuning nor the prompt declares it."""
+
+    what: str
+    pairs: int
+    """In which it differs."""
+    of: int
+    """In which it is known for both sides."""
+    tasks: int
+    """With such a pair."""
+    detail: str
+    """The commonest differences, x first."""
+
+
+def confounds(
+    pairs: pa.Table,
+    renderings: pa.Table | None = None,
+    computed: Mapping[Evaluated, Mapping[str, str]] | None = None,
+) -> list[Confound]:
+    """What differs between the sides x and y of pairs; empty where nothing was found to.
+
+    Prompts cut on one side only; from `renderings`, by base, recipe and task: answer tokens, tokens that begin a text,
+    and tokens beyond demonstrations and instruction; from `computed`, by evaluation: each fact that both sides have,
+    as precision or device. A fact that one side lacks is not compared.
+    """
+    rows = cast(list[dict[str, Any]], pairs.to_pylist())
+    found: dict[str, list[tuple[str, str]]] = {}  # what -> task and difference; no difference: ""
+    shown = {} if renderings is None else {
+        (row["base"], row["recipe"], row["task"], row["y_condition"]): row for row in renderings.to_pylist()
+    }  # fmt: skip
+    for row in rows:
+        differences = [*_cut(row), *_rendered(shown.get((row["base"], row["recipe"], row["task"], row["y_condition"])))]
+        for what, x, y in [*differences, *_computed(row, computed or {})]:
+            found.setdefault(what, []).append((row["task"], "" if x == y else f"{x} | {y}"))
+    return [
+        Confound(what, len(different), len(cases), len({task for task, _ in different}), _told(different))
+        for what, cases in found.items()
+        if (different := [case for case in cases if case[1]])
+    ]
+
+
+def _cut(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    x, y = ("some" if row[name] else "none" for name in ("x_cut", "y_cut"))
+    yield "prompts that lost their beginning", x, y
+
+
+def _rendered(row: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:
+    if row is not None:
+        yield "answer tokens", "same", "same" if row["same_answer_tokens"] else "other"
+        yield "tokens that begin a text", str(row["x_bos"]), str(row["y_bos"])
+        yield "tokens beyond demonstrations and instruction", row["only_x"] or "none", row["only_y"] or "none"
+
+
+def _computed(row: Mapping[str, Any], facts: Mapping[Evaluated, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
+    x, y = (
+        facts.get((row["base"], answered_by(row["run"], row[side]), row["task"], row[side]), {})
+        for side in ("x_condition", "y_condition")
+    )
+    for name in x:
+        if name in y:
+            yield name, x[name], y[name]
+
+
+def _told(different: Sequence[tuple[str, str]]) -> str:
+    counts = Counter(difference for _, difference in different)
+    parts = [f"{difference} ({count:,})" for difference, count in counts.most_common(_SHOWN)]
+    return "; ".join(parts) + (f"; {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")
 
 
 def overlaps(table: pa.Table | None) -> list[Overlap]:

@@ -5,6 +5,7 @@ run means removed, so that neither easy tasks nor strong models contribute. Mode
 An undefined coefficient is NaN, never a number: too few free cells, or a side without variance.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +52,11 @@ def values(scores: Floats, level: Level) -> Floats:
     return scores.ravel()
 
 
+def flat(scores: Floats, level: Level) -> bool:
+    """Whether nothing varies at `level`."""
+    return bool(values(scores, level).var() < _FLAT)
+
+
 def coefficient(a: Floats, b: Floats, method: Method) -> float:
     """The coefficient of two flat arrays; NaN below three values or where one side does not vary."""
     if a.size < 3 or min(a.var(), b.var()) < _FLAT:
@@ -75,6 +81,35 @@ def at_level(a: Floats, b: Floats, level: Level, method: Method) -> float:
     if free_cells(a.shape[0], a.shape[1], level) < 2:
         return float("nan")
     return coefficient(values(a, level), values(b, level), method)
+
+
+def concordance(a: Floats, b: Floats, level: Level) -> float:
+    """Lin's coefficient: how near pairs lie to the diagonal; NaN below three values or where one side does not vary.
+
+    2 s_ab / (s_a^2 + s_b^2 + (mean a - mean b)^2), Lin 1989, doi:10.2307/2532051. Of centred scores it says nothing.
+    """
+    p, q = values(a, level), values(b, level)
+    if p.size < 3 or min(p.var(), q.var()) < _FLAT:
+        return float("nan")
+    between = ((p - p.mean()) * (q - q.mean())).mean()
+    return float(2 * between / (p.var() + q.var() + (p.mean() - q.mean()) ** 2))
+
+
+def partial_given(a: Floats, b: Floats, given: Sequence[Floats], level: Level) -> float:
+    """Pearson's r of a and b with all of `given` held fixed: of what least squares leaves of both, at a level.
+
+    All are runs x tasks; one that is flat at the level is left out. NaN where too few cells are left or a side is flat.
+    """
+    p, q = values(a, level), values(b, level)
+    held = [side - side.mean() for side in (values(side, level) for side in given if not flat(side, level))]
+    if free_cells(a.shape[0], a.shape[1], level) < 2 + len(held) or min(p.var(), q.var()) < _FLAT:
+        return float("nan")
+    rest = [side - side.mean() for side in (p, q)]
+    if held:
+        design = np.stack([side / side.std() for side in held], 1)
+        fitted = np.linalg.lstsq(design, np.stack(rest, 1), rcond=None)[0]
+        rest = list((np.stack(rest, 1) - design @ fitted).T)
+    return pearson(*rest) if min(side.var() for side in rest) >= _FLAT else float("nan")
 
 
 def partial(sides: Sides, level: Level) -> float:

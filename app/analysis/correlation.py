@@ -6,7 +6,8 @@ few-shot predicts better than the base model's own zero-shot does, and are claim
 scores over tasks away from the floor (filter "median>0.15"): a rival near its floor manufactures a difference.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial as bind
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from app import tables
+from app.analysis import bootstrap, multiplicity, permutation
 from app.analysis import coefficients as co
 from app.analysis import grid as grids
 from app.analysis import jackknife as jk
@@ -35,14 +37,34 @@ class _Subset(NamedTuple):
     levels: tuple[Level, ...]
     methods: tuple[Method, ...]
     sensitivity: bool = False
+    checked: bool = False
+    """Bootstrap and permutations stand beside the interval."""
+
+
+class _Facts(NamedTuple):
+    """What pairs say of their runs and tasks."""
+
+    bases: Mapping[str, str]
+    families: Mapping[str, str]
+    params: Mapping[str, float]
+    """Logarithms; NaN where no size is known."""
+    chance: Mapping[str, float]
+
+
+class _Checks(NamedTuple):
+    """What stands beside an interval."""
+
+    boot: tuple[float, float] | None
+    permuted: permutation.Permuted
 
 
 class _Estimates:
     """The replicates of one grid; those of a single predictor are kept, because differences need them again."""
 
-    def __init__(self, grid: grids.Grid) -> None:
-        self.grid = grid
+    def __init__(self, grid: grids.Grid, facts: _Facts) -> None:
+        self.grid, self._facts = grid, facts
         self._made: dict[tuple[str, ...], jk.Replicates] = {}
+        self._drawn: dict[str, co.Floats] = {}
 
     def single(self, level: Level, method: Method, side: str, deleting: bool) -> jk.Replicates:
         """The coefficient of predictor `side` (x or z) with y; `deleting`: with replicates."""
@@ -55,6 +77,59 @@ class _Estimates:
             else:
                 self._made[key] = _general(self.grid, bind(_coefficient, level, method, side), deleting)
         return self._made[key]
+
+    def checks(self, level: Level, sides: str) -> _Checks:
+        """Beside the interval of x, of z, or of their difference ("x - z")."""
+        draws = [self._draws(side)[LEVELS.index(level)] for side in sides.split(" - ")]
+        boot = bootstrap.limits(draws[0] if len(draws) == 1 else draws[0] - draws[1])
+        if level not in permutation.LEVELS:
+            return _Checks(boot, permutation.Permuted(None, ""))
+        x, y, z = self.grid.sides
+        labels = [self._facts.bases, self._facts.families]
+        bases, families = (
+            np.unique([named[run] for run in self.grid.runs], return_inverse=True)[1] for named in labels
+        )
+        if len(draws) == 2 and z is not None:
+            return _Checks(boot, permutation.difference(x, z, y, level, families))
+        a = x if sides == "x" or z is None else z
+        return _Checks(boot, permutation.correlation(a, y, level, bases, families))
+
+    def _draws(self, side: str) -> co.Floats:
+        if side not in self._drawn:
+            x, y, z = self.grid.sides
+            self._drawn[side] = bootstrap.pigeonhole(x if side == "x" or z is None else z, y, self.grid.clusters)
+        return self._drawn[side]
+
+    def beyond(self, level: Level, deleting: bool) -> jk.Replicates:
+        """x with y, given z, the size of the models and the tasks' chance level."""
+        given = (self.grid.sides.x, self.grid.sides.y, *self._held().values())
+        if len(given) < 5 or not np.isfinite(given).all() or not given[0].size:
+            return jk.Replicates(float("nan"), np.empty(0), np.empty(0), 0.0)
+
+        def statistic(given: Sequence[co.Floats]) -> float:
+            return co.partial_given(given[0], given[1], given[2:], level)
+
+        if not deleting:
+            return jk.Replicates(statistic(given), np.empty(0), np.empty(0), 0.0)
+        return jk.leave_out_of(statistic, given, self.grid.clusters)
+
+    def unsized(self) -> str:
+        """Why `beyond` is undefined, where that is not for want of variance."""
+        known = all(np.isfinite(side).all() for side in self._held().values())
+        return "" if known else "the size of some model is not known"
+
+    def unheld(self, level: Level) -> str:
+        """What `beyond` cannot hold fixed."""
+        same = [name for name, side in self._held().items() if side.size and co.flat(side, level)]
+        return f"without variance at this level, so not held fixed: {', '.join(same)}" if same else ""
+
+    def _held(self) -> dict[str, co.Floats]:
+        x, _, z = self.grid.sides
+        if z is None:
+            return {}
+        params = np.array([self._facts.params[run] for run in self.grid.runs])[:, None] + np.zeros_like(x)
+        chance = np.array([self._facts.chance[task] for task in self.grid.tasks])[None] + np.zeros_like(x)
+        return {"zero-shot": z, "log params": params, "chance": chance}
 
     def delta(self, level: Level, method: Method, deleting: bool) -> jk.Replicates:
         """The coefficient of x less that of z."""
@@ -72,44 +147,63 @@ class _Measure(NamedTuple):
     fisher: bool
     blocks: bool
     replicates: Callable[[bool], jk.Replicates]
+    checks: Callable[[], _Checks] | None = None
+    note: str = ""
+    undefined: str = ""
 
 
 def correlations(pairs: pa.Table, analysis: Analysis, study_name: str) -> pa.Table:
     """The table "correlations" of a table "pairs".
 
-    Subsets: all pairs; role=, tuned_on= (each value present); family!= (leave one family out), family=, task=;
-    median> (tasks away from the floor). Where some base models were pretrained without tasks: bases=intact, alone and
-    with the others after a comma. Intervals are jack2's, over families or bases (`analysis.cluster_by`) and tasks.
-    There is none below 10 tasks or 5 clusters, nor where an estimate or a replicate is undefined; `note` says why, and
-    names what was left out.
+    Subsets: all pairs; role=, tuned_on= (each value present); cluster= and recipe= (where there are several); family!=
+    (leave one family out), family=, task=; median> (tasks away from the floor). Where some base models were pretrained
+    without tasks: bases=intact, alone and with the others after a comma. Intervals are jack2's, over families or bases
+    (`analysis.cluster_by`) and tasks; beside those of Pearson's r stand the pigeonhole bootstrap's and a permutation
+    test. There is none below 10 tasks or 5 clusters, nor where an estimate or a replicate is undefined; `note` says
+    why, and names what was left out.
 
     Raises StoreError where a base, run and task occur twice.
     """
     found = grids.cells(tables.checked("pairs", pairs), analysis.cluster_by)
     conditions = (analysis.x, analysis.y, analysis.baseline)
-    rows: list[dict[str, object]] = []
+    facts, rows = _facts(pairs), list[dict[str, object]]()
     for subset in _subsets(pairs, found):
-        for row in _rows(found.where(subset.mask), subset, conditions, analysis.cluster_by):
+        for row in _rows(found.where(subset.mask), facts, subset, conditions, analysis.cluster_by):
             rows.append({"study": study_name, "y": analysis.y, "filter": subset.name, **row})
-    return tables.build("correlations", rows)
+    intact = grids.intact(pairs)
+    main = INTACT_FILTER if intact.any() and not intact.all() else "all"
+    return tables.build("correlations", multiplicity.adjusted(rows, main, analysis.x))
+
+
+def _facts(pairs: pa.Table) -> _Facts:
+    runs, tasks = grids.run_names(pairs), pairs["task"].to_pylist()
+    columns = [pairs[name].to_pylist() for name in ("base", "family", "params", "chance")]
+    bases, families, params, chance = columns
+    sizes = [math.log(size) if size else math.nan for size in params]
+    pick = lambda keys, given: dict(zip(keys, given, strict=True))  # noqa: E731 - four times the same
+    return _Facts(pick(runs, bases), pick(runs, families), pick(runs, sizes), pick(tasks, chance))
 
 
 def _subsets(pairs: pa.Table, found: grids.Cells) -> Iterator[_Subset]:
-    yield _Subset("all", np.full(pairs.num_rows, True), LEVELS, METHODS, True)
+    yield _Subset("all", np.full(pairs.num_rows, True), LEVELS, METHODS, True, True)
     for name, levels, methods in (
         ("role", LEVELS, METHODS),
         ("tuned_on", LEVELS, METHODS),
+        ("cluster", _CELL_LEVELS, METHODS[:1]),
+        ("recipe", _CELL_LEVELS, METHODS[:1]),
         ("family", _CELL_LEVELS, METHODS[:2]),
         ("task", LEVELS[:1], METHODS[:2]),
     ):
         for _, value, mask in _values(pairs, (name,)):
-            yield _Subset(f"{name}={value}", mask, levels, methods, name == "role")
+            if name in ("cluster", "recipe") and mask.all():
+                continue
+            yield _Subset(f"{name}={value}", mask, levels, methods, name == "role", name in ("role", "tuned_on"))
             if name == "family" and not mask.all():
                 yield _Subset(f"{name}!={value}", ~mask, _CELL_LEVELS, METHODS[:1])
     intact = grids.intact(pairs)
     yield from _above_floor(found, intact if intact.any() else ~intact)
     if not intact.all() and intact.any():
-        yield _Subset(INTACT_FILTER, intact, LEVELS, METHODS, True)
+        yield _Subset(INTACT_FILTER, intact, LEVELS, METHODS, True, True)
         for name, value, mask in _values(pairs, ("role", "tuned_on", "family")):
             pick = mask & intact
             if pick.any():
@@ -140,11 +234,12 @@ def _above_floor(found: grids.Cells, intact: NDArray[np.bool_]) -> Iterator[_Sub
 
 
 def _rows(
-    found: grids.Cells, subset: _Subset, conditions: tuple[str, str, str | None], cluster_by: str
+    found: grids.Cells, facts: _Facts, subset: _Subset, conditions: tuple[str, str, str | None], cluster_by: str
 ) -> Iterator[dict[str, object]]:
     x, _, z = conditions
-    plain = _Estimates(grids.complete(found, rival=False))
-    rival = _Estimates(grids.complete(found, rival=True)) if z is not None and np.isfinite(found.z).any() else None
+    plain = _Estimates(grids.complete(found, rival=False), facts)
+    has_rival = z is not None and bool(np.isfinite(found.z).any())
+    rival = _Estimates(grids.complete(found, rival=True), facts) if has_rival else None
     if rival and np.array_equal(rival.grid.sides.x, plain.grid.sides.x):
         plain = rival  # z is missing nowhere: one grid serves both
     for level in subset.levels:
@@ -158,20 +253,35 @@ def _rows(
 def _measures(found: _Estimates, level: Level, subset: _Subset, x: str, z: str | None) -> Iterator[_Measure]:
     """Without a rival `z`: what x predicts. With one: what z predicts, and what x adds to it."""
     for method in subset.methods:
+        plain = method == "pearson"
+        check = {
+            side: bind(found.checks, level, side) if plain and subset.checked else None for side in ("x", "z", "x - z")
+        }
         if z is None:
-            yield _Measure(method, x, True, method == "pearson", bind(found.single, level, method, "x"))
+            yield _Measure(method, x, True, plain, bind(found.single, level, method, "x"), check["x"])
         else:
-            yield _Measure(method, z, True, method == "pearson", bind(found.single, level, method, "z"))
+            yield _Measure(method, z, True, plain, bind(found.single, level, method, "z"), check["z"])
             delta = bind(found.delta, level, method)
-            yield _Measure(f"{method}-delta", f"{x} - {z}", False, method == "pearson", delta)
-    if z is not None and level in ("pooled", "doubly_centred") and "kendall" in subset.methods:
-        held = bind(_general, found.grid, bind(_partial_at, level))
-        yield _Measure("pearson-partial", f"{x} | {z}", True, False, held)
+            yield _Measure(f"{method}-delta", f"{x} - {z}", False, plain, delta, check["x - z"])
+    if "kendall" in subset.methods:
+        yield from _further(found, level, x, z)
     if subset.sensitivity and level == "doubly_centred":
         if z is None:
             yield _Measure("normal-scores", x, True, False, bind(_general, found.grid, _normal_x))
         else:
             yield _Measure("normal-scores-delta", f"{x} - {z}", False, False, bind(_general, found.grid, _normal_delta))
+
+
+def _further(found: _Estimates, level: Level, x: str, z: str | None) -> Iterator[_Measure]:
+    """How near pairs lie to the diagonal, and what x says beyond what else is known."""
+    if z is None and level in ("pooled", "model", "task"):
+        yield _Measure("concordance", x, True, False, bind(_general, found.grid, bind(_concordance, level)))
+    if z is not None and level in ("pooled", "doubly_centred"):
+        held = bind(_general, found.grid, bind(_partial_at, level))
+        yield _Measure("pearson-partial", f"{x} | {z}", True, False, held)
+    if z is not None and level in ("pooled", "within_task"):
+        name, beyond = f"{x} | {z}, log params, chance", bind(found.beyond, level)
+        yield _Measure("pearson-partial", name, True, False, beyond, None, found.unheld(level), found.unsized())
 
 
 def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str) -> dict[str, object]:
@@ -181,15 +291,20 @@ def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str) -> 
     made = measure.replicates(refusal == "")
     defined = bool(np.isfinite(made.estimate))
     found = jk.interval(made, fisher=measure.fisher) if defined and not refusal else None
-    notes = list(grid.notes)
+    notes = [*grid.notes, *([measure.note] if defined and measure.note else [])]
     if not defined:
-        notes.insert(0, f"not estimable: {_undefined(grid, level)}")
+        notes.insert(0, f"not estimable: {_undefined(grid, level, measure.undefined)}")
     elif refusal:
         notes.insert(0, refusal)
     elif found is None:
         notes.insert(0, "no interval: the estimate is exact or undefined without some family, base or task")
     elif cluster_by == "base":
         notes.append("the interval treats bases as independent")
+    checks = measure.checks() if found and measure.checks else _Checks(None, permutation.Permuted(None, ""))
+    if found and measure.checks and checks.boot is None:
+        notes.append("no bootstrap interval: more than 1 % of its draws are undefined")
+    if checks.permuted.note:
+        notes.append(checks.permuted.note)
     return {
         "level": level,
         "method": measure.method,
@@ -198,9 +313,9 @@ def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str) -> 
         "ci_low": found.low if found else None,
         "ci_high": found.high if found else None,
         "p_value": found.p_value if found else None,
-        "boot_low": None,
-        "boot_high": None,
-        "p_permutation": None,
+        "boot_low": checks.boot[0] if checks.boot else None,
+        "boot_high": checks.boot[1] if checks.boot else None,
+        "p_permutation": checks.permuted.p,
         "p_holm": None,
         "q_value": None,
         "tests": "",
@@ -223,13 +338,13 @@ def _refusal(tasks: int, clusters: int, cluster_by: str) -> str:
     return "; ".join(reasons)
 
 
-def _undefined(grid: grids.Grid, level: Level) -> str:
+def _undefined(grid: grids.Grid, level: Level, otherwise: str) -> str:
     runs, tasks = grid.shape
     if not runs * tasks:
         return "no complete cells that vary"
     if co.free_cells(runs, tasks, level) < 2:
         return f"too few for this level (runs: {runs}, tasks: {tasks})"
-    return "a side has no variance at this level"
+    return otherwise or "a side has no variance at this level"
 
 
 def _weighted(grid: grids.Grid, level: Level, a: co.Floats, deleting: bool) -> jk.Replicates:
@@ -257,6 +372,10 @@ def _general(grid: grids.Grid, statistic: jk.Statistic, deleting: bool) -> jk.Re
 def _coefficient(level: Level, method: Method, side: str, sides: co.Sides) -> float:
     predictor = sides.x if side == "x" else sides.z
     return float("nan") if predictor is None else co.at_level(predictor, sides.y, level, method)
+
+
+def _concordance(level: Level, sides: co.Sides) -> float:
+    return co.concordance(sides.x, sides.y, level)
 
 
 def _partial_at(level: Level, sides: co.Sides) -> float:

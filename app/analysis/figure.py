@@ -54,7 +54,7 @@ def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
     families = sorted(set(table["family"]))
     x_name, y_name = _axis_names(rows)
     x, y = np.array(table["x"], np.float64), np.array(table["y"], np.float64)
-    _panel(left, x, y, np.array(table["family"], np.str_), families)
+    panel(left, x, y, np.array(table["family"], np.str_), families)
     left.set_title(f"Pairs as they are: {_r(find(rows, 'pooled', filter=subset))}", fontsize=10.5)
     left.set(xlabel=f"{x_name}\n(score, 0 = chance)", ylabel=f"{y_name} (score, 0 = chance)")
     found = grids.cells(pairs, "family")
@@ -62,7 +62,7 @@ def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
     if grid.sides.x.size:
         x, y = co.values(grid.sides.x, "doubly_centred"), co.values(grid.sides.y, "doubly_centred")
         names = np.array(grid.cluster_names, np.str_)[grid.clusters]
-        _panel(right, x, y, np.repeat(names, len(grid.tasks)), families)
+        panel(right, x, y, np.repeat(names, len(grid.tasks)), families)
     right.set_title(f"Task and model means removed: {_r(find(rows, 'doubly_centred', filter=subset))}", fontsize=10.5)
     right.set(xlabel=f"{x_name}\n(rest after task and model means)", ylabel=f"{y_name} (rest)")
     if families:
@@ -71,7 +71,8 @@ def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
     return figure
 
 
-def _panel(axes: Any, x: co.Floats, y: co.Floats, family: np.ndarray[Any, Any], families: list[str]) -> None:
+def panel(axes: Any, x: co.Floats, y: co.Floats, family: np.ndarray[Any, Any], families: list[str]) -> None:
+    """Points by family and the diagonal, on equal axes."""
     for number_, name in enumerate(families):
         mine = family == name
         colour = COLOURS[number_ % len(COLOURS)]

@@ -4,7 +4,7 @@ Numbers stay text, so that the plot can be read aloud, copied and printed; only 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from app.analysis.answer import Row, bounds, find, main_filter, number
 from app.analysis.vocabulary import FLOOR_FILTER, INTACT_FILTER, LEVEL_NAMES, SHORT, Level
@@ -30,10 +30,12 @@ class Bar(NamedTuple):
     at: float | None
     low: float | None
     high: float | None
+    boot_low: float | None = None
+    boot_high: float | None = None
 
 
 class Line(NamedTuple):
-    """One row of the forest; `group` starts a new block, `kind` is x, z or delta."""
+    """One row of the forest; `group` starts a new block, `kind` is x, z, delta or corrected."""
 
     group: str
     label: str
@@ -57,8 +59,13 @@ def by_level(rows: Sequence[Row]) -> Forest:
     """The answer's subset: every level, the predictor, its rival and their difference."""
     chosen: list[tuple[str, str, str, Row]] = []
     for level, name in LEVEL_NAMES.items():
-        chosen += [(name, *rest) for rest in _three(rows, level, main_filter(rows))]
+        chosen += [(name, *rest) for rest in two_way(rows, level)]
     return _forest(chosen)
+
+
+def two_way(rows: Sequence[Row], level: Level) -> list[tuple[str, str, Row]]:
+    """Label, kind and row of the predictor, its rival and their difference, in the answer's subset."""
+    return list(_three(rows, level, main_filter(rows)))
 
 
 def by_subset(rows: Sequence[Row]) -> Forest:
@@ -76,13 +83,46 @@ def by_subset(rows: Sequence[Row]) -> Forest:
         for label, kind, row in three:
             if kind in wanted:
                 chosen.append((group, name if kind == "x" else f"{label}, {name}", kind, row))
-    order = ("all pairs", "tasks", "without one family", "one family", "check")
-    return _forest(sorted(chosen, key=lambda c: order.index(c[0])))
+    return _forest(sorted(chosen, key=lambda c: _GROUPS.index(c[0])))
+
+
+def by_task(rows: Sequence[Row]) -> Forest:
+    """Pearson's r over the models of each task, the largest first; tasks without an estimate last."""
+    chosen = [
+        ("tasks", row.filter.removeprefix("task="), "x", row)
+        for row in rows
+        if row.filter.startswith("task=") and (row.level, row.method) == ("pooled", "pearson") and row.x in SHORT
+    ]
+    first = {label: row.x for _, label, _, row in reversed(chosen)}
+    chosen = [line for line in chosen if line[3].x == first[line[1]]]
+    return _forest(sorted(chosen, key=lambda line: (-(line[3].estimate or -2.0), line[1])))
+
+
+def corrected(rows: Sequence[Row]) -> Forest:
+    """Raw coefficients beside those corrected for item noise, for each level that has any; empty without them."""
+    chosen: list[tuple[str, str, str, Row]] = []
+    for row in rows:
+        if not row.method.startswith("pearson-corrected") or row.filter not in ("all", main_filter(rows)):
+            continue
+        group = LEVEL_NAMES.get(cast(Level, row.level), row.level)
+        name = "difference" if row.method.endswith("-delta") else SHORT.get(row.x, row.x)
+        raw = find(rows, row.level, row.method.replace("-corrected", ""), filter=row.filter, x=row.x)
+        kind = "delta" if name == "difference" else "x" if row.x == rows[0].x else "z"
+        if raw is not None:
+            chosen.append((group, name, kind, raw._replace(note="")))
+        chosen.append((group, f"{name}, corrected", "corrected", row))
+    return _forest(sorted(chosen, key=lambda line: list(LEVEL_NAMES.values()).index(line[0])))
+
+
+_GROUPS = (
+    "all pairs", "tasks", "clusters of tasks", "recipes", "wordings", "without one family", "one family", "check",
+)  # fmt: skip
 
 
 def _group(filter_: str) -> str:
     name = filter_.split("=")[0]
     groups = {"all": "all pairs", "role": "tasks", "tuned_on": "tasks", "bases": "all pairs"}
+    groups |= {"cluster": "clusters of tasks", "recipe": "recipes", "wording": "wordings"}
     groups |= {"family!": "without one family", "family": "one family", FLOOR_FILTER: "check"}
     return groups.get(name, "")
 
@@ -105,29 +145,46 @@ def _three(rows: Sequence[Row], level: Level, filter_: str, method: str = "pears
         yield "difference", "delta", delta
 
 
+class Scale(NamedTuple):
+    """The common scale of a forest, in tenths as whole numbers: its ticks fall on round values."""
+
+    low: int
+    high: int
+
+    def place(self, value: float | None) -> float | None:
+        """The position of a value, 0 to `WIDTH`."""
+        return None if value is None else round((value * 10 - self.low) * WIDTH / (self.high - self.low), 1)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Positions and labels."""
+        return [(self.place(t / 10) or 0.0, number(t / 10).replace(".00", "")) for t in self.tenths]
+
+    @property
+    def tenths(self) -> range:
+        """Where ticks stand, in tenths."""
+        step = 2 if self.high - self.low <= 14 else 5
+        return range(-(-self.low // step) * step, self.high + 1, step)
+
+
+def scale(ends: Iterable[float | None], low: int = -1, high: int = 10) -> Scale:
+    """The smallest scale that holds all `ends`, and at least `low` to `high` tenths."""
+    given = [end for end in ends if end is not None]
+    return Scale(min([low, *(int(e * 10 // 1) for e in given)]), max([high, *(-int(-e * 10 // 1) for e in given)]))
+
+
 def _forest(chosen: Sequence[tuple[str, str, str, Row]]) -> Forest:
-    ends = [end for *_, row in chosen for end in (row.estimate, row.ci_low, row.ci_high) if end is not None]
-    # In tenths, as whole numbers: the ticks fall on round values.
-    low = min([-1, *(int(end * 10 // 1) for end in ends)])
-    high = max([10, *(-int(-end * 10 // 1) for end in ends)])
-    scale = WIDTH / (high - low)
-
-    def place(value: float | None) -> float | None:
-        return None if value is None else round((value * 10 - low) * scale, 1)
-
+    measured = scale(end for *_, r in chosen for end in (r.estimate, r.ci_low, r.ci_high, r.boot_low, r.boot_high))
     lines: list[Line] = []
     before = ("", "")
     for group, label, kind, row in chosen:
-        signed = kind == "delta"
+        signed = kind == "delta" or row.method.endswith("-delta")
         text = (number(row.estimate, signed=signed), bounds(row, signed=signed))
         clusters, tasks = ("" if count == 1 else "s" for count in (row.n_clusters, row.n_tasks))
         shape = f"{row.n:,} pairs: {row.n_clusters} cluster{clusters} × {row.n_tasks} task{tasks}"
-        bar = Bar(place(row.estimate), place(row.ci_low), place(row.ci_high))
+        bar = Bar(*(measured.place(v) for v in (row.estimate, row.ci_low, row.ci_high, row.boot_low, row.boot_high)))
         # What a line rests on is said once, until it changes.
         same = bool(lines) and before == (shape, row.note)
         before = (shape, row.note)
         lines.append(Line(group, label, kind, *text, "" if same else shape, "" if same else row.note, bar))
-    step = 2 if high - low <= 14 else 5
-    first = -(-low // step) * step
-    ticks = [(round((t - low) * scale, 1), number(t / 10).replace(".00", "")) for t in range(first, high + 1, step)]
-    return Forest(lines, round(-low * scale, 1), ticks)
+    return Forest(lines, measured.place(0) or 0.0, measured.ticks)

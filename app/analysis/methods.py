@@ -27,7 +27,7 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
     lines = [
         f"A pair is one tuned model on one task: {CONDITIONS[analysis.x]}"
         + (f" ({extent.shots} demonstrations)" if extent.shots else "")
-        + f" against {CONDITIONS[analysis.y]}, on the same {extent.items} test items. "
+        + f" against {CONDITIONS[analysis.y]}, on the same test items ({extent.items} items a task). "
         f"Scores are {metric}, corrected for chance as (p − c) / (m − c) with m the metric's best value, and never "
         "clipped; scores over several draws of demonstrations are averaged.",
         "Levels: pooled takes all pairs as they are; within task removes the mean of each task; doubly centred also "
@@ -38,9 +38,21 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
         "the estimate undefined. Runs or tasks on which a side does not vary are left out of all levels and named. "
         "Where cells are missing, the fullest complete grid of runs and tasks is used. An undefined estimate is "
         "reported as such, never as a number.",
-        "p-values test a true value of 0 with the interval's own t and are not adjusted for their number: the doubly "
-        "centred correlation over all pairs was named as primary beforehand.",
+        _tests(rows),
     ]
+    if any(row.boot_low is not None for row in rows):
+        lines.append(
+            "The thin intervals beside them are percentiles of a two-way pigeonhole bootstrap, which draws "
+            f"{'families' if analysis.cluster_by == 'family' else 'base models'} and tasks with replacement; it is "
+            "wider than it need be and stands there as a check."
+        )
+    if any(row.method.startswith("pearson-corrected") for row in rows):
+        lines.append(
+            "Noise-corrected coefficients split the items of each task in two halves, again and again, and use only "
+            "products across halves, so that the noise of single items drops out. All models share their items, so a "
+            "binomial formula would correct for the wrong noise. They are refused where "
+            "too little reliable variance is left or the interval is too wide."
+        )
     if analysis.baseline:
         lines.append(
             f"The difference sets the predictor against {CONDITIONS[analysis.baseline]} on the same pairs. It is "
@@ -57,6 +69,23 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
     if main is not None and main.note:
         lines.append(f"In the primary estimate: {main.note}.")
     return lines
+
+
+def _tests(rows: Sequence[Row]) -> str:
+    said = [
+        "p-values test a true value of 0 with the interval's own t; the doubly centred correlation over all pairs was "
+        "named as primary beforehand."
+    ]
+    if any(row.p_permutation is not None for row in rows):
+        said.append("Permutation p-values rest on permutations that respect families.")
+    if any(row.p_holm is not None for row in rows):
+        said.append(
+            "Adjusted p-values (Holm) and q-values (Benjamini and Hochberg) count all tests of the family of tests "
+            "that the table names."
+        )
+    else:
+        said.append("They are not adjusted for their number.")
+    return " ".join(said)
 
 
 def _intervals(analysis: Analysis) -> str:
@@ -77,12 +106,13 @@ def _intervals(analysis: Analysis) -> str:
     )
 
 
-def cautions(analysis: Analysis, extent: Extent, cut: tuple[int, int] = (0, 0)) -> list[str]:
+def cautions(rows: Sequence[Row], analysis: Analysis, extent: Extent, cut: tuple[int, int] = (0, 0)) -> list[str]:
     """What holds for every study, for small ones, and for the ladder; `cut`: prompts that were cut, and all."""
+    corrected = any(row.method.startswith("pearson-corrected") and row.estimate is not None for row in rows)
+    noise = "only those named as corrected are free of it." if corrected else "none could be corrected for it."
     lines = [
         "A correlation between two sides of the same model does not say what causes both.",
-        f"Scores rest on {extent.items} items a task: their noise weakens every correlation shown here, and none is "
-        "corrected for it.",
+        f"Scores rest on {extent.items} items a task: their noise weakens the correlations shown here, and {noise}",
     ]
     if extent.families < MIN_CLUSTERS:
         one = extent.families == 1

@@ -80,17 +80,35 @@ def pairs(scores: pa.Table, analysis: Analysis) -> Pairs:
         for name, condition in (("x", analysis.x), ("y", analysis.y), ("z", analysis.baseline))
         if condition is not None
     }
+    seeds = {name: max((one.seeds for one in side.values()), default=1) for name, side in sides.items()}
     made: list[dict[str, object]] = []
     missing: list[Missing] = []
     for key in _grid(rows, sides):
         found = {name: side.get(_key(key, _condition(name, analysis))) for name, side in sides.items()}
         x, y = found["x"], found["y"]
-        reason = _unpaired(x, y, sides)
+        reason = _unpaired(x, y, seeds)
         if x is None or y is None or reason:
             missing.append(Missing(*key, reason))
         else:
             made.append(_row(x, y, found.get("z"), analysis))
     return Pairs(tables.build("pairs", made), missing)
+
+
+def without(found: Pairs, missing: Iterable[Missing]) -> Pairs:
+    """The pairs less those named in `missing`, which come to be listed among the missing ones.
+
+    `pairs` compares numbers of items; that the items are the same ones is seen from responses (`items.mismatched`).
+    """
+    gone = {(one.base, one.run, one.task): one for one in missing}
+    names = ("base", "run", "task")
+    keys = [(str(row["base"]), row["run"], str(row["task"])) for row in found.table.select(names).to_pylist()]
+    kept = pa.array([key not in gone for key in keys], pa.bool_())
+    return Pairs(found.table.filter(kept), [*found.missing, *(gone[key] for key in keys if key in gone)])
+
+
+def answered_by(run: str | None, condition: str) -> str | None:
+    """Whose scores a pair of `run` takes under a condition: the run's, or its base model's own (None)."""
+    return None if condition.startswith(("base-", "gold-")) else run
 
 
 def chance_corrected(value: float, chance: float, high: float = 1.0) -> float:
@@ -170,20 +188,19 @@ def _condition(name: str, analysis: Analysis) -> str:
 
 def _key(key: Key, condition: str) -> Key:
     base, run, task = key
-    return (base, None if condition.startswith(("base-", "gold-")) else run, task)
+    return (base, answered_by(run, condition), task)
 
 
-def _unpaired(x: _Side | None, y: _Side | None, sides: Mapping[str, Mapping[Key, _Side]]) -> str:
-    """Why these two sides are no pair; empty if they are one."""
+def _unpaired(x: _Side | None, y: _Side | None, seeds: Mapping[str, int]) -> str:
+    """Why these two sides are no pair; empty if they are one. `seeds`: of demonstrations, the most of each side."""
     absent = [name for name, side in (("x", x), ("y", y)) if side is None]
     if x is None or y is None:
         return f"{' and '.join(absent)} not scored"
     for name, side in (("x", x), ("y", y)):
         if not math.isfinite(side.value):
             return f"{name} is not a number"
-        most = max((other.seeds for other in sides[name].values()), default=1)
-        if side.seeds < most:
-            return f"{name} has {side.seeds} of {most} demonstration seeds"
+        if side.seeds < seeds[name]:
+            return f"{name} has {side.seeds} of {seeds[name]} demonstration seeds"
     if x.n != y.n:
         return f"x was scored on {x.n} items, y on {y.n}"
     if abs(x.chance - y.chance) > 1e-9:

@@ -12,10 +12,15 @@ import pyarrow as pa
 
 from app.analysis import coefficients as co
 from app.analysis import grid as grids
+from app.analysis.pairs import Missing, Pairs
 
 
-def as_json(pairs: pa.Table) -> str:
-    """The JSON text, safe inside a script element; `intact` marks pairs of base models that lack no task."""
+def as_json(found: Pairs) -> str:
+    """The JSON text, safe inside a script element.
+
+    `intact` marks pairs of base models that lack no task; `floor` and `ceiling` are sums of 1 for x, 2 for y, 4 for z.
+    """
+    pairs = found.table
     table = {name: pairs[name].to_pylist() for name in pairs.column_names}
     runs = grids.run_names(pairs)
     names = {key: sorted({str(v) for v in values if v is not None}) for key, values in table.items() if key in _NAMES}
@@ -28,15 +33,39 @@ def as_json(pairs: pa.Table) -> str:
     for key in ("x", "y", "z", "x_raw", "y_raw", "z_raw", "x_stderr", "y_stderr", "z_stderr", "chance"):
         columns[key] = [_short(value) for value in table[key]]
     columns["n"] = table["n"]
+    for key in ("floor", "ceiling"):
+        columns[key] = [sum(1 << "xyz".index(side) for side in sides) for sides in table[key]]
     columns["exposure"] = [_exposure(p, t) for p, t in zip(table["pretrained_on"], table["tuned_on"], strict=True)]
     intact = grids.intact(pairs)
     columns["intact"] = [int(part) for part in intact]
     columns |= _centred(pairs.filter(pa.array(intact)) if intact.any() else pairs, pairs, runs)
-    text = json.dumps({"names": names, "columns": columns}, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    whole = {"names": names, "columns": columns, "missing": _missing(found.missing)}
+    return safe(json.dumps(whole, separators=(",", ":"), sort_keys=True, allow_nan=False))
+
+
+def safe(text: str) -> str:
+    """JSON that may stand inside a script element."""
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 _NAMES = ("base", "family", "recipe", "task", "cluster", "role", "metric")
+
+
+def _missing(found: Sequence[Missing]) -> dict[str, object]:
+    """Pairs that could not be made, by columns, names by number."""
+    bases, runs = [m.base for m in found], pa.array([m.run for m in found], pa.string())
+    columns = {
+        "base": bases,
+        "unit": grids.run_names(pa.table({"base": bases, "run": runs})),
+        "task": [m.task for m in found],
+        "reason": [m.reason for m in found],
+    }
+    names = {key: sorted(set(values)) for key, values in columns.items()}
+    numbers = {key: {name: i for i, name in enumerate(known)} for key, known in names.items()}
+    return {
+        "names": names,
+        "columns": {key: [numbers[key][value] for value in values] for key, values in columns.items()},
+    }
 
 
 def _exposure(pretrained_on: bool | None, tuned_on: bool | None) -> int:

@@ -40,6 +40,9 @@ class TaskLine(NamedTuple):
     zero_shot: float | None
     tuned: float | None
     r: float | None
+    floor: tuple[float, ...]
+    """Share of pairs whose x, y, z cannot be told from chance."""
+    ceiling: tuple[float, ...]
 
 
 class ConditionLine(NamedTuple):
@@ -91,7 +94,8 @@ def by_task(pairs: Sequence[Record], correlations: Sequence[Row]) -> list[TaskLi
         kept = (str(task), str(one["cluster"]), str(role), str(one["metric"]))
         counts = (cast(float, one["chance"]), cast(int, one["n"]))
         means = (_mean(rows, "x"), _mean(rows, "z"), _mean(rows, "y"))
-        found.append(TaskLine(*kept, *counts, *means, r.estimate if r else None))
+        ends = (_at_end(rows, "floor"), _at_end(rows, "ceiling"))
+        found.append(TaskLine(*kept, *counts, *means, r.estimate if r else None, *ends))
     return found
 
 
@@ -160,6 +164,10 @@ def missing(found: Sequence[Missing]) -> list[tuple[str, int, str]]:
     counts = Counter(m.reason for m in found)
     example = {m.reason: f"{m.run or m.base}, {m.task}" for m in reversed(found)}
     return [(reason, count, example[reason]) for reason, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))]
+
+
+def _at_end(rows: Sequence[Record], name: str) -> tuple[float, ...]:
+    return tuple(sum(side in str(row[name]) for row in rows) / len(rows) for side in "xyz")
 
 
 def _groups(rows: Iterable[Record], keys: Sequence[str]) -> list[tuple[tuple[object, ...], list[Record]]]:

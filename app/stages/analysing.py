@@ -1,23 +1,38 @@
 """From records to tables and report, and the checks that stand beside them."""
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 
 from app import tables
-from app.analysis import correlation, gather, pairs, report
+from app.analysis import (
+    agreement,
+    attenuation,
+    audits,
+    components,
+    correlation,
+    gains,
+    gather,
+    items,
+    limit,
+    pairs,
+    report,
+)
 from app.errors import CellError, ModelError, StoreError, TaskError
 from app.evaluation import renderings, requests
 from app.identity import fingerprint
 from app.plan import Ended, Plan
+from app.stages import evidence
 from app.store import Store
 from app.study import Analysis
 from app.tasks.task import Example, Task, TaskData
 from app.tuning import overlaps
 
 CONTAMINATION, RENDERINGS = "tables/contamination.parquet", "tables/renderings.parquet"
+_READERS = 8  # of responses: many small files
 _IDENTITY = b"fewtune.identity"  # of what a table was made from, where making it anew would take long
 
 
@@ -25,11 +40,11 @@ def audit(planned: Plan, store: Store, load: Callable[[Task], TaskData]) -> None
     """The tables of test items in mixtures and of what differs between the prompts of a pair."""
     study = planned.study
 
-    def items(task: Task, data: TaskData) -> Sequence[Example]:
+    def tested(task: Task, data: TaskData) -> Sequence[Example]:
         return requests.items(task, data, study.test_items, study.seed)
 
     checks: dict[str, tuple[str, str, Callable[[], list[dict[str, object]]]]] = {
-        "contamination": (CONTAMINATION, overlaps.identity(planned), lambda: overlaps.rows(planned, load, items)),
+        "contamination": (CONTAMINATION, overlaps.identity(planned), lambda: overlaps.rows(planned, load, tested)),
         "renderings": (RENDERINGS, "", lambda: renderings.rows(planned, store)),
     }
     for name, (path, identity, check) in checks.items():
@@ -49,6 +64,14 @@ def audit(planned: Plan, store: Store, load: Callable[[Task], TaskData]) -> None
         store.write_table(name, path, tables.build(name, rows, {_IDENTITY.decode(): identity}))
 
 
+class Found(NamedTuple):
+    """The statistics of a study; `tables` by name, as they were written."""
+
+    pairs: pairs.Pairs
+    tables: Mapping[str, pa.Table]
+    items: items.Items
+
+
 def analyse(planned: Plan, store: Store, failures: Sequence[Ended] = ()) -> None:
     """Tables and report from the records of the plan's evaluations, all anew: cheap, and always consistent.
 
@@ -58,20 +81,37 @@ def analyse(planned: Plan, store: Store, failures: Sequence[Ended] = ()) -> None
     if scores.num_rows == 0:
         raise CellError(f"no evaluation is finished in {store.root}, so there is nothing to correlate")
     store.write_table("scores", "tables/scores.parquet", scores)
-    made, found = correlate(planned, store)
-    facts = _facts(planned, store, failures)
-    for name, content in report.render(made, found, scores, _analysis(planned), facts).items():
+    found = correlate(planned, store)
+    facts = _facts(planned, store, failures, found)
+    for name, content in report.render(
+        found.pairs, found.tables["correlations"], scores, _analysis(planned), facts
+    ).items():
         store.write_bytes(f"report/{name}", content)
 
 
-def correlate(planned: Plan, store: Store) -> tuple[pairs.Pairs, pa.Table]:
-    """Pairs and correlations from the scores table; both are written."""
-    analysis = _analysis(planned)
-    made = pairs.pairs(store.read_table("scores", "tables/scores.parquet"), analysis)
-    store.write_table("pairs", "tables/pairs.parquet", made.table)
-    found = correlation.correlations(made.table, analysis, planned.study.name)
-    store.write_table("correlations", "tables/correlations.parquet", found)
-    return made, found
+def correlate(planned: Plan, store: Store) -> Found:
+    """All statistics from the scores table and the responses; every table of them is written."""
+    analysis, study = _analysis(planned), planned.study.name
+    scores = store.read_table("scores", "tables/scores.parquet")
+    made = pairs.pairs(scores, analysis)
+    with ThreadPoolExecutor(_READERS) as pool:
+        answered = items.items(made.table, analysis, evidence.responses(planned, store), pool)
+    for sentence in items.mismatched(answered):
+        logging.getLogger(__name__).warning("%s", sentence)
+    made = pairs.without(made, answered.mismatched)
+    correlations = correlation.correlations(made.table, analysis, study)
+    rest = attenuation.corrected(answered.table, made.table, analysis, study)
+    found = {
+        "pairs": made.table,
+        "correlations": pa.concat_tables([correlations, tables.build("correlations", rest)]),
+        "items": answered.table,
+        "agreement": agreement.agreement(answered.table, answered.first),
+        "components": components.components(made.table, analysis, study),
+        "limits": limit.limits(scores, analysis, study),
+    }
+    for name, table in found.items():
+        store.write_table(name, f"tables/{name}.parquet", table)
+    return Found(made, found, answered)
 
 
 def _analysis(planned: Plan) -> Analysis:
@@ -96,7 +136,7 @@ def _table(store: Store, name: str, path: str) -> pa.Table | None:
         return None
 
 
-def _facts(planned: Plan, store: Store, failures: Sequence[Ended]) -> report.Facts:
+def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found) -> report.Facts:
     """What the report says of how its tables came to be."""
     study, records = planned.study, store.records()
     kept = [records[cell.slug] for cell in planned.cells if cell.slug in records]
@@ -104,6 +144,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended]) -> report.Fac
     for record in kept:
         seconds[record.kind] = seconds.get(record.kind, 0.0) + record.seconds
     asked = {c.task.name: records[c.slug].result["requests"] for c in planned.evaluations if c.slug in records}
+    renderings = _table(store, "renderings", RENDERINGS)
     return report.Facts(
         study=study.name,
         description=study.description,
@@ -122,7 +163,14 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended]) -> report.Fac
             "data": fingerprint({name: cast(dict[str, str], facts)["data"] for name, facts in asked.items()}),
         },
         contamination=_table(store, "contamination", CONTAMINATION),
-        renderings=_table(store, "renderings", RENDERINGS),
+        renderings=renderings,
+        items=found.tables["items"],
+        agreement=found.tables["agreement"],
+        components=found.tables["components"],
+        limits=found.tables["limits"],
+        confounds=audits.confounds(found.pairs.table, renderings, evidence.computed(records)),
+        gained=gains.gained(found.tables["items"]),
+        views=evidence.views(planned, store, found.tables["items"], _analysis(planned)),
         ladder=any(cell.base.source == "ladder" for cell in planned.cells),
         planned_pairs=_planned_pairs(planned),
     )

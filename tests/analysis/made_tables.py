@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from app import tables
+from app.analysis.facts import ItemView
 
 CORRELATED = {"task": (0.9, 0.85, 0.8), "model": (0.9, 0.8, 0.7), "cell": (0.6, 0.5, 0.35)}
 """Latent correlations of (x, z), (x, y), (z, y) at each level."""
@@ -115,3 +116,143 @@ def scores(world: World = World()) -> pa.Table:  # noqa: B008 - frozen
                 )  # fmt: skip
                 add(y[b, r, task], task, lacks, row)
     return tables.build("scores", rows)
+
+
+class Gain(NamedTuple):
+    """What items that only the tuned models solve have in common, for one task."""
+
+    task: str
+    items: int
+    share: float
+    prompt_tokens: float
+    margin: float | None
+
+
+class Difference(NamedTuple):
+    """What the two sides of pairs do not share."""
+
+    what: str
+    pairs: int
+    detail: str
+
+
+GAINED = [Gain("task-01", 40, 0.125, 61.5, -0.75), Gain("task-02", 12, 0.04, 80.0, None)]
+CONFOUNDS = [Difference("prompts cut on one side", 12, "task-03 <few-shot>"), Difference("precision", 3, "bf16, f32")]
+
+_OF_PAIR = (
+    "study", "base", "family", "params", "run", "recipe", "format", "seed", "task", "cluster", "role", "metric",
+)  # fmt: skip
+
+
+def items(pairs: pa.Table, each: int = 20, seed: int = 1) -> pa.Table:
+    """A table "items" of `each` items a pair, right with the pair's scores; the base's margin goes with its answer."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for pair in pairs.to_pylist():
+        at = {name: pair[name] for name in _OF_PAIR}
+        sides = {name: rng.random(each) < (pair[f"{name}_raw"] or 0.0) for name in "xyz"}
+        for i in range(each):
+            margin = float(rng.normal(1.5 if sides["x"][i] else -1.5) + 0.5 * sides["y"][i])
+            rows.append(
+                at
+                | {"item": f"{pair['task']}-{i}", "x_margin": margin, "prompt_tokens": 50 + i, "options": 4}
+                | {name: float(side[i]) for name, side in sides.items()}
+            )
+    return tables.build("items", rows)
+
+
+def agreement(pairs: pa.Table, seed: int = 2) -> pa.Table:
+    """A table "agreement" of two sides that share half of what they could; one pair in fifty without variance."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for at, pair in enumerate(pairs.to_pylist()):
+        n, x, y = pair["n"], pair["x_raw"], pair["y_raw"]
+        both = (x * y + min(x, y)) / 2
+        counts = rng.multinomial(n, np.clip([both, x - both, y - both, 1 - x - y + both], 0, 1) / 1.0000001)
+        a, b, c, d = (int(count) for count in counts)
+        under = ((a + b) * (c + d) * (a + c) * (b + d)) ** 0.5
+        phi = (a * d - b * c) / under if under and at % 50 else None
+        p = min(1.0, 2 * 0.5 ** (abs(b - c) / 3))
+        rows.append(
+            {name: pair[name] for name in _OF_PAIR if name != "metric"}
+            | {
+                "n": n, "both": a, "only_x": b, "only_y": c, "neither": n - a - b - c, "phi": phi,
+                "kappa": None if phi is None else 0.9 * phi, "tetrachoric": None if phi is None else 1.2 * phi,
+                "mcnemar_p": p, "p_holm": min(1.0, 20 * p), "q_value": min(1.0, 4 * p),
+            }
+        )  # fmt: skip
+    return tables.build("agreement", rows)
+
+
+def components() -> pa.Table:
+    """A table "components": both predictors with noise inside, the first also with noise removed or refused."""
+    row: dict[str, object] = {
+        "study": "made", "component": "task", "x": "base-few-shot", "y": "tuned-direct", "filter": "all",
+        "x_variance": 0.05, "y_variance": 0.04, "covariance": 0.04, "correlation": 0.89, "ci_low": 0.8, "ci_high": 0.95,
+        "noise": "inside", "n_clusters": 6, "n_tasks": 30, "note": "",
+    }  # fmt: skip
+    rest = [
+        row | {"component": "model", "x_variance": 0.01, "correlation": 0.75},
+        row | {"component": "interaction", "x_variance": 0.015, "y_variance": 0.02, "correlation": 0.28},
+    ]
+    refused = {"correlation": None, "ci_low": None, "ci_high": None, "note": "not estimable: reliability below .4"}
+    rival = [part | {"x": "base-zero-shot"} for part in (row, *rest)]
+    removed = [part | {"noise": "removed"} for part in (row, rest[0], rest[1] | refused)]
+    return tables.build("components", [row, *rest, *rival, *removed])
+
+
+def limits() -> pa.Table:
+    """A table "limits": over all, and for two families, of which one has no interval."""
+    rows: list[dict[str, object]] = []
+    for tuned_on, effects in ((False, {"x": -0.42, "y": -0.44}), (True, {"x": -0.42, "y": -0.05})):
+        for family, params in (("all", 0), ("llama", 40_000), ("opt", 80_000)):
+            for side, effect in effects.items():
+                single = family == "opt"
+                rows.append(
+                    {
+                        "study": "made", "family": family, "params": params, "tuned_on": tuned_on, "side": side,
+                        "metric": "exact_match", "without": 0.03, "intact": 0.03 - effect, "effect": effect,
+                        "ci_low": None if single else effect - 0.08, "ci_high": None if single else effect + 0.08,
+                        "bases_without": 6, "bases_intact": 6, "pairs": 72, "tasks": ["task-24", "task-25"],
+                        "note": "no interval: one base model" if single else "",
+                    }
+                )  # fmt: skip
+    return tables.build("limits", rows)
+
+
+def with_more(correlations: pa.Table) -> pa.Table:
+    """The table with noise-corrected rows, one refused, with concordance, and all intervals and tests of one row."""
+    rows: list[dict[str, object]] = []
+    for row in correlations.to_pylist():
+        doubly = row["level"] == "doubly_centred" and row["method"] == "pearson" and row["filter"] == "all"
+        if doubly and row["estimate"] is not None:
+            e = row["estimate"]
+            row |= {"boot_low": e - 0.15, "boot_high": e + 0.15, "p_permutation": 0.004, "p_holm": 0.012}
+            row |= {"q_value": 0.006, "tests": "levels"}
+        rows.append(row)
+    for row in [r for r in rows if r["filter"] == "all" and r["method"] in ("pearson", "pearson-delta")]:
+        if row["level"] not in ("pooled", "doubly_centred") or row["estimate"] is None:
+            continue
+        if row["method"] == "pearson" and not any(r["method"] == "concordance" for r in rows):
+            rows.append(row | {"method": "concordance", "estimate": 0.123})
+        method = str(row["method"]).replace("pearson", "pearson-corrected")
+        refused = row["x"] == "base-zero-shot" and row["level"] == "doubly_centred"
+        more = {"estimate": None, "ci_low": None, "ci_high": None, "note": "not estimable: reliability below .4"}
+        ends = [name for name in ("estimate", "ci_low", "ci_high") if row[name] is not None]
+        kept: dict[str, object] = {"note": ""} | {name: 1.1 * float(str(row[name])) for name in ends}
+        rows.append(row | {"method": method, "boot_low": None, "boot_high": None} | (more if refused else kept))
+    return tables.build("correlations", rows)
+
+
+def views(tasks: int = 3) -> list[ItemView]:
+    """Four items a task, one of each outcome; the tuned side has no demonstrations and another instruction."""
+    shot = "Question: Is <b>water</b> wet & cold?\nAnswer: yes\n\n"
+    made: list[ItemView] = []
+    for task in range(tasks):
+        for x_right, y_right in ((True, True), (False, True), (True, False), (False, False)):
+            ask = f"Question: What is {task} and {task}?\nAnswer:"
+            answers = ("right words" if x_right else "wrong words", "right words" if y_right else "other words")
+            prompts = (shot * 4 + ask, "<user> Answer the question.\n" + ask)
+            place = (f"task-{task:02d}", "llama-32x2", "llama-32x2.full.s0", f"item-{len(made)}")
+            made.append(ItemView(*place, *prompts, *answers, "right words", x_right, y_right))
+    return made

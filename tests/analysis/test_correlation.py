@@ -45,13 +45,13 @@ def medium() -> pa.Table:
 def test_pooled_estimates_are_scipys(medium: pa.Table) -> None:
     # Rounded: scores that are equal on paper, such as (.4 - .25) / .75 and .2, count as ties.
     x, y, z = (medium[name].to_numpy().round(12) for name in "xyz")
+    rows = {(row["method"], row["x"]): row["estimate"] for row in found(medium, filter="all", level="pooled")}
     for method, function in (("pearson", stats.pearsonr), ("spearman", stats.spearmanr), ("kendall", stats.kendalltau)):
-        few = only(medium, level="pooled", method=method)["estimate"]
-        zero = only(medium, level="pooled", method=method, x="base-zero-shot")["estimate"]
+        few, zero = rows[method, "base-few-shot"], rows[method, "base-zero-shot"]
         assert abs(few - function(x, y)[0]) < 1e-9
         assert abs(zero - function(z, y)[0]) < 1e-9
-        delta = only(medium, level="pooled", method=f"{method}-delta", x="base-few-shot - base-zero-shot")
-        assert abs(delta["estimate"] - (few - zero)) < 1e-12
+        delta = rows[f"{method}-delta", "base-few-shot - base-zero-shot"]
+        assert abs(delta - (few - zero)) < 1e-12
 
 
 def test_model_and_task_levels_correlate_means(medium: pa.Table) -> None:
@@ -177,6 +177,34 @@ def test_an_exact_copy_has_an_estimate_of_one_and_no_interval(medium: pa.Table) 
     row = only(edited(medium, lambda r: r | {"y": r["x"]}), level="pooled")
     assert abs(row["estimate"] - 1) < 1e-12
     assert row["interval"] == "none"
+
+
+def test_what_cannot_be_held_fixed_is_told(medium: pa.Table) -> None:
+    name = "base-few-shot | base-zero-shot, log params, chance"
+    rows = {row["level"]: row for row in found(medium, filter="all", x=name)}
+    assert set(rows) == {"pooled", "within_task"}
+    assert rows["pooled"]["note"] == ""
+    assert rows["within_task"]["note"] == "without variance at this level, so not held fixed: chance"
+    unsized = edited(medium, lambda row: row | {"params": 0} if row["family"] == "llama" else row)
+    rows = found(unsized, filter="all", x=name)
+    assert [row["estimate"] for row in rows] == [None, None]
+    assert all(row["note"] == "not estimable: the size of some model is not known" for row in rows)
+
+
+def test_families_swap_predictors_also_where_bases_are_the_clusters(medium: pa.Table) -> None:
+    wanted = {"level": "doubly_centred", "method": "pearson-delta", "x": "base-few-shot - base-zero-shot"}
+    by_family, by_base = (only(medium, Analysis(cluster_by=by), **wanted) for by in ("family", "base"))
+    assert by_family["p_permutation"] == by_base["p_permutation"]
+    assert by_family["boot_low"] != by_base["boot_low"]
+
+
+def test_the_bootstrap_is_refused_where_many_draws_are_undefined() -> None:
+    table = made(World(families=5, bases=1, recipes=1, tasks=12))
+    row = only(table, level="model")  # a tenth of the draws of five models holds only one or two different ones
+    assert row["ci_low"] < row["ci_high"]
+    assert row["boot_low"] is row["boot_high"] is None
+    assert "more than 1 % of its draws are undefined" in row["note"]
+    assert only(table, level="pooled")["boot_low"] is not None
 
 
 def test_the_same_pairs_in_another_order_give_the_same_table(medium: pa.Table) -> None:

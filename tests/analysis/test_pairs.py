@@ -7,7 +7,7 @@ import pytest
 from made_tables import World, scores
 
 from app import tables
-from app.analysis.pairs import chance_corrected, pairs
+from app.analysis.pairs import Missing, answered_by, chance_corrected, pairs, without
 from app.errors import StoreError
 from app.study import Analysis
 
@@ -78,6 +78,20 @@ def test_a_pair_that_lacks_a_side_is_left_out_and_listed_with_the_reason() -> No
     found = pairs(table, Analysis())
     assert [(m.base, m.task, m.reason) for m in found.missing] == [(*lost, "x not scored")] * 2
     assert found.table.num_rows == 2 * 2 * 2 * 4 - 2
+
+
+def test_pairs_that_turn_out_to_be_none_are_taken_out_and_listed() -> None:
+    found = pairs(scores(SMALL), Analysis())
+    row = found.table.to_pylist()[5]
+    gone = Missing(row["base"], row["run"], row["task"], "x and y share 99 of 100 and 100 items")
+    kept = without(found, [gone, Missing("another", None, "task-01", "no pair at all")])
+    assert kept.missing == [gone]
+    assert kept.table.to_pylist() == [r for r in found.table.to_pylist() if r != row]
+
+
+def test_a_pair_takes_the_base_models_own_scores_under_its_own_conditions() -> None:
+    assert answered_by("run", "base-few-shot") is answered_by("run", "gold-pipeline") is None
+    assert answered_by("run", "tuned-direct") == answered_by("run", "samplegen-pipeline") == "run"
 
 
 def test_a_base_without_any_tuned_model_is_listed_too() -> None:

@@ -1,0 +1,54 @@
+"""Scores that others measured to the same tables and the same report that a study of FewTune gets."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from app.analysis import agreement, components, correlation, pairs, report
+from app.analysis.facts import Facts
+from app.analysis.given import Own
+from app.errors import InputError
+from app.identity import fingerprint, versions
+
+
+class Analysed(NamedTuple):
+    """All that follows from the scores; `tables` by name."""
+
+    pairs: pairs.Pairs
+    tables: dict[str, pa.Table]
+
+
+def analyse(own: Own) -> Analysed:
+    """Pairs and correlations of given scores. Raises InputError where no score has its counterpart."""
+    made = pairs.pairs(own.scores, own.analysis)
+    if not made.table.num_rows:
+        why = sorted({missing.reason for missing in made.missing})
+        raise InputError(f"no tuned model has a pair ({'; '.join(why) or 'no few-shot or no tuned scores'})")
+    study = str(own.scores["study"][0])
+    found = {
+        "scores": own.scores,
+        "pairs": made.table,
+        "correlations": correlation.correlations(made.table, own.analysis, study),
+    }
+    found["components"] = components.components(made.table, own.analysis, study)
+    if own.items is not None:
+        found["items"] = own.items
+        found["agreement"] = agreement.agreement(own.items)
+    return Analysed(made, found)
+
+
+def files(own: Own, found: Analysed, command: Sequence[str], origin: str) -> dict[str, bytes]:
+    """The report's files; `command` makes it again, `origin` says in words what was read."""
+    facts = Facts(
+        study=str(own.scores["study"][0]),
+        description=" ".join([f"Scores measured elsewhere, read from {origin}.", *own.warnings]),
+        command=" ".join(command),
+        versions=versions(),
+        fingerprints={"scores": fingerprint(sorted(set(own.scores["fingerprint"].to_pylist())))},
+        items=found.tables.get("items"),
+        agreement=found.tables.get("agreement"),
+        components=found.tables.get("components"),
+        planned_pairs=found.pairs.table.num_rows,  # nothing is still to come
+    )
+    return report.render(found.pairs, found.tables["correlations"], own.scores, own.analysis, facts)

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH ?= torch==2.13.*
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup demo test chaos check bench clean
+.PHONY: setup demo test chaos check bench simulate clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,10 @@ check: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet -e ".[bench]" -c constraints.txt
 	$(BIN)/python -m jobs.bench
+
+# Coverage of intervals and errors of tests, into docs/coverage.md.
+simulate: setup
+	$(BIN)/python -m jobs.simulate
 
 clean:
 	rm -rf $(VENV) stores build dist *.egg-info .pytest_cache .ruff_cache

@@ -60,7 +60,7 @@ class Answers(NamedTuple):
     """The rows of the table "pairs" that have items."""
 
 
-class _Loaded(NamedTuple):
+class Loaded(NamedTuple):
     """A complete grid and the halves of its sides."""
 
     grid: grids.Grid
@@ -160,10 +160,10 @@ def corrected(items: pa.Table, pairs: pa.Table, analysis: Analysis, study_name: 
     rows: list[dict[str, object]] = []
     for name, mask in _subsets(given.pairs):
         told = {"study": study_name, "y": analysis.y, "filter": name}
-        plain = _load(given, mask, analysis.cluster_by, rival=False)
+        plain = load(given, mask, analysis.cluster_by, rival=False)
         rows += [told | row for row in _rows(plain, "x", analysis.x, analysis)]
         if analysis.baseline and given.pairs["z"].null_count < given.pairs.num_rows:
-            rival = _load(given, mask, analysis.cluster_by, rival=True)
+            rival = load(given, mask, analysis.cluster_by, rival=True)
             rows += [told | row for row in _rows(rival, "z", analysis.baseline, analysis)]
     return [row | {"note": f"{row['note']}; {absent}"} for row in rows] if absent else rows
 
@@ -189,7 +189,7 @@ def _subsets(pairs: pa.Table) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         yield INTACT_FILTER, intact
 
 
-def _load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool) -> _Loaded:
+def load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool) -> Loaded:
     """The complete grid of the masked pairs whose items both sides answered, and its halves."""
     sides = "xyz" if rival else "xy"
     judged = np.all([np.isfinite(given.right[side]) for side in sides], 0)
@@ -221,7 +221,7 @@ def _load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool)
     halves = {side: _stack(part) for side, part in parts.items()} if grid.tasks else {}
     if lost:
         notes += (f"{lost} items left out that not every run answered",)
-    return _Loaded(grid, halves, (*grid.notes, *notes))
+    return Loaded(grid, halves, (*grid.notes, *notes))
 
 
 def _few_items(given: Answers, mask: NDArray[np.bool_], judged: NDArray[np.bool_]) -> tuple[list[str], tuple[str, ...]]:
@@ -244,7 +244,7 @@ def _stack(parts: Sequence[tuple[Floats, Floats, Floats]]) -> Halves:
     return Halves(a, b, whole)
 
 
-def _rows(found: _Loaded, side: str, condition: str, analysis: Analysis) -> Iterator[dict[str, object]]:
+def _rows(found: Loaded, side: str, condition: str, analysis: Analysis) -> Iterator[dict[str, object]]:
     """All levels of one predictor; of z, the difference too."""
     for level in LEVELS:
         sides = ("x", "y", "z") if side == "z" else ("x", "y")
@@ -261,7 +261,7 @@ def _rows(found: _Loaded, side: str, condition: str, analysis: Analysis) -> Iter
 
 
 def _row(
-    found: _Loaded,
+    found: Loaded,
     level: Level,
     method: str,
     x: str,
@@ -310,7 +310,7 @@ def _too_wide(between: jk.Interval | None, cluster_by: str) -> str:
     return f"not estimable: its interval is {width:.2f} wide, more than {MAX_WIDTH}" if width > MAX_WIDTH else ""
 
 
-def _reliability_row(found: _Loaded, level: Level, side: str, condition: str, value: float) -> dict[str, object]:
+def _reliability_row(found: Loaded, level: Level, side: str, condition: str, value: float) -> dict[str, object]:
     notes = ["share of the variance that is not noise of items"]
     if not np.isfinite(value):
         notes = ["not estimable: a side has no variance at this level"]
@@ -320,7 +320,7 @@ def _reliability_row(found: _Loaded, level: Level, side: str, condition: str, va
     return row | {"estimate": value if np.isfinite(value) else None}
 
 
-def _empty(found: _Loaded, level: Level, method: str, x: str, notes: Sequence[str]) -> dict[str, object]:
+def _empty(found: Loaded, level: Level, method: str, x: str, notes: Sequence[str]) -> dict[str, object]:
     runs, tasks = found.grid.shape
     return {
         **dict.fromkeys(_NULLS), "level": level, "method": method, "x": x, "estimate": None, "tests": "",

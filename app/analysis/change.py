@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from app.analysis.answer import Row, bounds, find, main_filter, number
-from app.analysis.correlation import MIN_CLUSTERS
+from app.analysis.refusals import MIN_CLUSTERS
 from app.analysis.vocabulary import FLOOR_FILTER
 
 _MANY = 0.05  # of all pairs

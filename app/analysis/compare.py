@@ -18,7 +18,7 @@ from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis.answer import find, main_filter, number, rows_of
 from app.analysis.changed_cells import Changes, changes
-from app.analysis.correlation import MIN_CLUSTERS, MIN_TASKS
+from app.analysis.refusals import MIN_CLUSTERS, MIN_TASKS
 from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, Level
 
 PRIMARY: tuple[Level, str] = ("doubly_centred", "r")

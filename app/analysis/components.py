@@ -17,7 +17,7 @@ from app import tables
 from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis.coefficients import Floats
-from app.analysis.correlation import MIN_CLUSTERS, MIN_TASKS
+from app.analysis.refusals import MIN_CLUSTERS, MIN_TASKS
 from app.analysis.vocabulary import INTACT_FILTER
 from app.study import Analysis
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.analysis.answer import Row, find, main_filter
-from app.analysis.correlation import MIN_CLUSTERS, MIN_TASKS
+from app.analysis.refusals import MIN_CLUSTERS, MIN_TASKS
 from app.analysis.vocabulary import CONDITIONS, FLOOR
 from app.study import Analysis
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from app.analysis import agreement, components, correlation, pairs, report
+from app import tables
+from app.analysis import agreement, attenuation, components, correlation, noise_free, pairs, report
 from app.analysis.facts import Facts
 from app.analysis.given import Own
 from app.errors import InputError
@@ -35,6 +36,10 @@ def analyse(own: Own) -> Analysed:
     if own.items is not None:
         found["items"] = own.items
         found["agreement"] = agreement.agreement(own.items)
+        free = noise_free.components(own.items, made.table, own.analysis, study)
+        found["components"] = pa.concat_tables([found["components"], free])
+        noise = tables.build("correlations", attenuation.corrected(own.items, made.table, own.analysis, study))
+        found["correlations"] = pa.concat_tables([found["correlations"], noise])
     return Analysed(made, found)
 
 

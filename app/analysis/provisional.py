@@ -11,8 +11,8 @@ from app.analysis import coefficients as co
 from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis.answer import number
-from app.analysis.correlation import MIN_CLUSTERS, MIN_TASKS
 from app.analysis.pairs import pairs
+from app.analysis.refusals import MIN_CLUSTERS, MIN_TASKS
 from app.study import Analysis
 
 

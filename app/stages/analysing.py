@@ -18,6 +18,7 @@ from app.analysis import (
     gather,
     items,
     limit,
+    noise_free,
     pairs,
     report,
 )
@@ -32,7 +33,7 @@ from app.tasks.task import Example, Task, TaskData
 from app.tuning import overlaps
 
 CONTAMINATION, RENDERINGS = "tables/contamination.parquet", "tables/renderings.parquet"
-_READERS = 8  # of responses: many small files
+_READERS = 4  # of responses: many small files
 _IDENTITY = b"fewtune.identity"  # of what a table was made from, where making it anew would take long
 
 
@@ -106,7 +107,12 @@ def correlate(planned: Plan, store: Store) -> Found:
         "correlations": pa.concat_tables([correlations, tables.build("correlations", rest)]),
         "items": answered.table,
         "agreement": agreement.agreement(answered.table, answered.first),
-        "components": components.components(made.table, analysis, study),
+        "components": pa.concat_tables(
+            [
+                components.components(made.table, analysis, study),
+                noise_free.components(answered.table, made.table, analysis, study),
+            ]
+        ),
         "limits": limit.limits(scores, analysis, study),
     }
     for name, table in found.items():

@@ -119,7 +119,7 @@ def _direct(known: Mapping[_Key, list[EvaluateCell]], base: str, run: str | None
 def _read(store: Store, cell: EvaluateCell, columns: Sequence[str]) -> pa.Table | None:
     try:
         with store.open_input(requests.responses_path(cell)) as stream:
-            return pq.read_table(stream, columns=list(columns), use_threads=False)
+            return pq.ParquetFile(stream).read(columns=list(columns), use_threads=False)
     except (StoreError, pa.ArrowInvalid, OSError):
         return None
 

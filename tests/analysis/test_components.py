@@ -69,6 +69,22 @@ def test_the_table_has_each_component_of_both_predictors() -> None:
     assert all(row["correlation"] is None and row["note"].startswith("not estimable: fewer than two") for row in one)
 
 
+def test_scores_that_only_add_up_have_no_interaction_to_correlate() -> None:
+    table = pairs(scores(World(families=6, bases=2, recipes=1, tasks=12)), Analysis()).table
+    place = {
+        name: {key: at for at, key in enumerate(sorted(set(table[name].to_pylist())))} for name in ("base", "task")
+    }
+    sums = [
+        0.1 * place["base"][b] + 0.03 * place["task"][t]
+        for b, t in zip(table["base"].to_pylist(), table["task"].to_pylist(), strict=True)
+    ]
+    table = table.set_column(table.schema.get_field_index("x"), table.schema.field("x"), [sums])
+    model, task, interaction = components(table, Analysis(baseline=None), "made").to_pylist()
+    assert min(model["x_variance"], task["x_variance"]) > 0.01
+    assert interaction["correlation"] is None
+    assert interaction["note"].startswith("not estimable: a variance is not positive")
+
+
 def test_nothing_is_told_where_a_component_has_no_variance() -> None:
     rng = np.random.default_rng(1)
     table = pairs(scores(World(families=6, bases=2, recipes=1, tasks=12)), Analysis()).table

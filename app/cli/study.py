@@ -80,6 +80,9 @@ def plan(
             help="A cluster file (ray up, RayCluster, RayJob): does every cell fit it, and how long would it take?",
         ),
     ] = None,
+    power: Annotated[
+        bool, typer.Option("--power", help="Simulate the design: widths of intervals, power, and what to add first.")
+    ] = False,
 ) -> None:
     """Show what a run would compute, reuse and find stale, with what it needs and costs."""
     from app.study import load
@@ -109,6 +112,12 @@ def plan(
         stages.feasible(planned.cells, types)
         for line in cluster_lines(planned, found, types):
             out.print(line, soft_wrap=True)
+    if power:
+        from app.cli.planned import power_shown
+
+        for part in power_shown(planned):
+            out.print()
+            out.print(part)
 
 
 def check(study: StudyPath, mirror: Mirror = None) -> None:

@@ -6,7 +6,7 @@ few-shot predicts better than the base model's own zero-shot does, and are claim
 scores over tasks away from the floor (filter "median>0.15"): a rival near its floor manufactures a difference.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial as bind
 from typing import NamedTuple
 
@@ -38,8 +38,10 @@ class _Measure(NamedTuple):
     undefined: str = ""
 
 
-def correlations(pairs: pa.Table, analysis: Analysis, study_name: str) -> pa.Table:
-    """The table "correlations" of a table "pairs".
+def correlations(
+    pairs: pa.Table, analysis: Analysis, study_name: str, further: Iterable[dict[str, object]] = ()
+) -> pa.Table:
+    """The table "correlations" of a table "pairs", and of `further` rows, made elsewhere, that count among its tests.
 
     Subsets: all pairs; role=, tuned_on= (each value present); cluster= and recipe= (where there are several); family!=
     (leave one family out), family=, task=; median> (tasks away from the floor). Where some base models were pretrained
@@ -58,7 +60,7 @@ def correlations(pairs: pa.Table, analysis: Analysis, study_name: str) -> pa.Tab
             rows.append({"study": study_name, "y": analysis.y, "filter": subset.name, **row})
     intact = grids.intact(pairs)
     main = INTACT_FILTER if intact.any() and not intact.all() else "all"
-    return tables.build("correlations", multiplicity.adjusted(rows, main, analysis.x))
+    return tables.build("correlations", multiplicity.adjusted([*rows, *further], main, analysis.x))
 
 
 def _rows(

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from app import tables
 from app.analysis import agreement, attenuation, components, correlation, noise_free, pairs, report
 from app.analysis.facts import Facts
 from app.analysis.given import Own
@@ -27,19 +26,19 @@ def analyse(own: Own) -> Analysed:
         why = sorted({missing.reason for missing in made.missing})
         raise InputError(f"no tuned model has a pair ({'; '.join(why) or 'no few-shot or no tuned scores'})")
     study = str(own.scores["study"][0])
+    items = own.items
+    noise = [] if items is None else attenuation.corrected(items, made.table, own.analysis, study)
     found = {
         "scores": own.scores,
         "pairs": made.table,
-        "correlations": correlation.correlations(made.table, own.analysis, study),
+        "correlations": correlation.correlations(made.table, own.analysis, study, noise),
     }
     found["components"] = components.components(made.table, own.analysis, study)
-    if own.items is not None:
-        found["items"] = own.items
-        found["agreement"] = agreement.agreement(own.items)
-        free = noise_free.components(own.items, made.table, own.analysis, study)
+    if items is not None:
+        found["items"] = items
+        found["agreement"] = agreement.agreement(items)
+        free = noise_free.components(items, made.table, own.analysis, study)
         found["components"] = pa.concat_tables([found["components"], free])
-        noise = tables.build("correlations", attenuation.corrected(own.items, made.table, own.analysis, study))
-        found["correlations"] = pa.concat_tables([found["correlations"], noise])
     return Analysed(made, found)
 
 

@@ -100,11 +100,10 @@ def correlate(planned: Plan, store: Store) -> Found:
     for sentence in items.mismatched(answered):
         logging.getLogger(__name__).warning("%s", sentence)
     made = pairs.without(made, answered.mismatched)
-    correlations = correlation.correlations(made.table, analysis, study)
-    rest = attenuation.corrected(answered.table, made.table, analysis, study)
+    noise = attenuation.corrected(answered.table, made.table, analysis, study)
     found = {
         "pairs": made.table,
-        "correlations": pa.concat_tables([correlations, tables.build("correlations", rest)]),
+        "correlations": correlation.correlations(made.table, analysis, study, noise),
         "items": answered.table,
         "agreement": agreement.agreement(answered.table, answered.first),
         "components": pa.concat_tables(

@@ -10,6 +10,7 @@ import pytest
 from app import tables
 from app.analysis import attenuation as at
 from app.analysis import coefficients as co
+from app.analysis.correlation import correlations
 from app.analysis.refusals import MIN_CLUSTERS, MIN_TASKS
 from app.errors import StoreError
 from app.study import Analysis
@@ -243,3 +244,14 @@ def test_items_of_another_study_are_refused() -> None:
         at.corrected(items, pairs.slice(1), Analysis(), "made")
     with pytest.raises(StoreError, match="keep one"):
         at.corrected(items, pa.concat_tables([pairs, pairs]), Analysis(), "made")
+
+
+def test_corrected_coefficients_count_among_the_tests_of_a_study() -> None:
+    x, y = world(20, 14, 60, spread=0.12)
+    items, pairs = as_tables(x, y)
+    made = correlations(pairs, Analysis(), "made", at.corrected(items, pairs, Analysis(), "made")).to_pylist()
+    assert all((row["p_holm"] is None) == (row["p_value"] is None) == (row["tests"] == "") for row in made)
+    mine = [row for row in made if row["method"] == "pearson-corrected" and row["filter"] == "all"]
+    assert {row["tests"] for row in mine} == {"pearson-corrected of base-few-shot, all pairs"}
+    (smallest,) = sorted(mine, key=lambda row: row["p_value"])[:1]
+    assert smallest["p_holm"] == pytest.approx(len(mine) * smallest["p_value"])

@@ -81,12 +81,12 @@ def _of_permutations(design: Design) -> list[str]:
     models = Counter(design.families[design.models].tolist())
     ways = math.prod(math.factorial(size) for size in models.values())
     ways *= math.prod(math.factorial(alike) for alike in Counter(models.values()).values())
-    swaps = 2 ** (int(design.clusters.max()) + 1)
+    swaps = 2 ** len(models)  # by families, whatever the intervals treat as independent
     said: list[str] = []
     if 1 / ways > _ALPHA:
         said.append(f"{ways} arrangements of bases: a permutation test cannot reach p < .05")
     if 2 / swaps > _ALPHA:
-        said.append(f"{swaps} ways to swap predictors by {design.cluster_by}: that test cannot reach p < .05")
+        said.append(f"{swaps} ways to swap predictors by family: that test cannot reach p < .05")
     return said
 
 

@@ -91,7 +91,8 @@ def _of_difference(case: Case, sides: co.Sides, judged: dict[Level, power.Judged
     if sides.z is None:
         return {}
     clusters, level = case.design.clusters, "doubly_centred"
-    swapped = permutation.difference(sides.x, sides.z, sides.y, level, clusters)
+    base = case.design.models[case.design.runs]
+    swapped = permutation.difference(sides.x, sides.z, sides.y, level, case.design.families[base])
     found = {
         "jack2, pooled": power.excludes_zero(judged["pooled"].delta) != 0,
         "jack2": power.excludes_zero(judged[level].delta) != 0,

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from app import stages
 from app.analysis import grid as grids
+from app.analysis import permutation
 from app.analysis.coefficients import Sides
 from app.analysis.correlation import correlations
 from app.analysis.designs import Design, balanced, grown, planned
@@ -21,11 +22,14 @@ from app.analysis.jackknife import Interval
 from app.analysis.pairs import pairs
 from app.analysis.power import away_from_floor, claimed, error, excludes_zero, floor_check, judge, simulate
 from app.analysis.prospects import advice
+from app.analysis.prospects import warnings as warnings_of
 from app.analysis.vocabulary import FLOOR_FILTER, LEVELS
 from app.analysis.worlds import Shared, World, draw, truth
 from app.cli.planned import power_shown
 from app.errors import StudyError
 from app.study import Analysis, load
+from jobs.simulate.case import Case
+from jobs.simulate.experiment import experiment
 
 DEMO = Path(__file__).parents[2] / "jobs" / "studies" / "demo.yaml"
 B = balanced(10, 3, 3, 30, 200)
@@ -203,6 +207,20 @@ def test_what_a_design_cannot_carry_is_told_with_what_mends_it(design: Design, f
     for caution in [*cautions, "zero-shot near its floor makes a difference by itself"]:
         assert any(caution in warning for warning in advised.warnings), advised.warnings
     assert sorted(option.what for option in advised.options) == ["bases", "families", "items", "tasks", "tunings"]
+
+
+def test_the_swap_test_that_is_foretold_goes_by_families_as_the_reports_own_does() -> None:
+    design = balanced(2, 3, 2, 12, 200, cluster_by="base")
+    told = [one for one in warnings_of(simulate(design, experiments=2)) if "swap" in one]
+    assert told == ["4 ways to swap predictors by family: that test cannot reach p < .05"]
+    sides = drawn(design)
+    assert sides.z is not None
+    family = design.families[design.models[design.runs]]
+    made = permutation.difference(sides.x, sides.z, sides.y, "doubly_centred", family)
+    assert made.note == "no permutation test: 4 ways to swap predictors cannot reach p < .05"
+    assert "swap" not in experiment(Case("two families", "difference", design, EQUAL), 0).rejected
+    six = replace(design, bases=balanced(6, 1, 2, 12, 200).bases)
+    assert "swap" in experiment(Case("six families", "difference", six, EQUAL), 0).rejected
 
 
 def test_a_world_at_its_floor_supports_no_claim() -> None:

@@ -8,27 +8,30 @@ writes its artefacts and, last, its record.
 import hashlib
 import logging
 import os
+import re
 import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from ray import tune
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from ray.tune import Callback, Checkpoint, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig
 from ray.tune.search import Searcher
 
 from app import nodes
-from app.errors import DISK_FULL, FewTuneError, disk_full
+from app.errors import DISK_FULL, CellError, FewTuneError, disk_full, passing
 from app.plan import TRIALS, Cell, Kind, Needs, Schedule
 from app.store import Store
 
 STATE = "state.pt"
+_DIGEST = ".sha256"  # of a file's name, which begins with the steps done
 _RETRIES = 8  # of a trial whose worker or node died; a fault of the input is not tried again
+PAUSE = 20.0  # seconds: a full disk and a store that is away (51 seconds a try already) need time
 _PENDING = 200  # trials that wait for room: the autoscaler starts nodes for them
 
 
@@ -41,7 +44,7 @@ class Payload:
     mirror: str | None
     """Folder of local Parquet files that stand in for the hub."""
     resume: tuple[str, ...] = ()
-    """Checkpoints that an earlier run left, newest first."""
+    """Checkpoints that earlier runs left, by their paths within the store, the furthest first."""
 
 
 Work = Callable[[Payload, "Progress"], None]
@@ -58,17 +61,20 @@ class Progress:
     """Seconds between two checkpoints."""
     tell_every: float = 2.0
     """Seconds between two reports without one."""
+    pause: float = PAUSE
+    """Seconds before a fault that may pass is met by another try."""
     _saved: float = field(default_factory=time.monotonic)
     _told: float = field(default_factory=time.monotonic)
 
     def state(self) -> Path | None:
-        """The newest intact state file of this cell, if any."""
+        """The furthest intact state file of this cell, if any."""
         current = tune.get_checkpoint()
         if current is not None:
             folder = Path(tempfile.mkdtemp(prefix="fewtune-state-"))
             current.to_directory(str(folder))
             return folder / STATE
-        return next((state for folder in self.payload.resume if (state := _intact(Path(folder)))), None)
+        store = self.payload.store
+        return next((state for folder in self.payload.resume if (state := _intact(store, folder))), None)
 
     def __call__(self, done: int, total: int, save: Callable[[Path], None] | None = None) -> None:
         """Report `done` of `total` steps; `save` writes the state, and is called when a checkpoint is due.
@@ -84,16 +90,19 @@ class Progress:
             return
         with tempfile.TemporaryDirectory(prefix="fewtune-state-") as folder:
             save(Path(folder) / STATE)
-            digest = hashlib.sha256((Path(folder) / STATE).read_bytes()).hexdigest()
-            (Path(folder) / "sha256").write_text(digest)
-            tune.report({"share": done / total}, checkpoint=Checkpoint.from_directory(folder))
+            (Path(folder) / f"{done}{_DIGEST}").write_text(_digest(Path(folder) / STATE))
+            with self.payload.store.filling():
+                tune.report({"share": done / total}, checkpoint=Checkpoint.from_directory(folder))
         self._saved = self._told = time.monotonic()
         if leaving:
             raise LeavingError(f"{self.payload.cell.slug} leaves a node that is about to go")
 
 
-class LeavingError(Exception):
-    """A trial's state is saved, and its node is about to go."""
+class LeavingError(RayActorError):
+    """A trial's state is saved, and its node is about to go: a preemption, which Ray counts as no failure."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(error_msg=told, preempted=True)
 
 
 def run(schedule: Schedule, works: Mapping[Kind, Work], store: Store, mirror: str | None, done: Done) -> None:
@@ -104,23 +113,26 @@ def run(schedule: Schedule, works: Mapping[Kind, Work], store: Store, mirror: st
     cells = [cell for cell in schedule.cells.values() if cell.kind in TRIALS]
     if not cells:
         return
-    payloads = {cell.slug: Payload(cell, store, mirror, _left(store, cell)) for cell in cells}
+    left = _left(store)
+    payloads = {cell.slug: Payload(cell, store, mirror, left.get(_folder(cell), ())) for cell in cells}
     os.environ.update(TUNE_DISABLE_SIGINT_HANDLER="1", TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1", RAY_AIR_NEW_OUTPUT="0")
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_PENDING)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by the caller, once
 
     def trial(config: dict[str, str], payloads: dict[str, Payload]) -> None:
         payload = payloads[config["cell"]]
-        if payload.store.read_record(payload.cell.slug) is None:
-            try:
-                works[payload.cell.kind](payload, Progress(payload))
-            except Exception as fault:
-                reason = _final(fault)
-                if not reason:
-                    raise
-                tune.report({"share": 1.0, "failure": reason})
-                return
-        tune.report({"share": 1.0, "failure": ""})
+        progress, reason = Progress(payload), ""
+        try:
+            if payload.store.read_record(payload.cell.slug) is None:
+                works[payload.cell.kind](payload, progress)
+        except Exception as fault:
+            if told := passing(fault):
+                time.sleep(progress.pause)
+                raise CellError(told) from fault
+            reason = _final(fault)
+            if not reason:
+                raise
+        tune.report({"share": 1.0, "failure": reason})
 
     has_drivers = any(nodes.DRIVER in node.resources for node in nodes.living())
     groups = {cell.slug: _group(cell.needs, has_drivers) for cell in cells}
@@ -212,7 +224,10 @@ class _Follow(_Deaf, Callback):
             self._schedule.put_back(slug)
             return
         told = Path(trial.error_file).read_text().strip() if trial.error_file else ""
-        self._schedule.end(slug, told.splitlines()[-1] if told else "its worker died")
+        reason = (
+            told.splitlines()[-1].removeprefix(f"{CellError.__module__}.{CellError.__qualname__}: ") if told else ""
+        )
+        self._schedule.end(slug, reason or "its worker died")
         self._done(slug, 1.0)
 
 
@@ -222,7 +237,7 @@ def _final(fault: Exception) -> str:
         return str(fault)
     if disk_full(fault):
         return DISK_FULL
-    if isinstance(fault, LeavingError | OSError | RayError):
+    if isinstance(fault, OSError | RayError):
         return ""
     logging.getLogger(__name__).error("%s", traceback.format_exc())
     return f"{type(fault).__name__}: {fault}".splitlines()[0]
@@ -243,16 +258,29 @@ def _group(needs: Needs, has_drivers: bool) -> PlacementGroupFactory:
     return PlacementGroupFactory([bundle])
 
 
-def _left(store: Store, cell: Cell) -> tuple[str, ...]:
-    """Checkpoint folders of this very cell that earlier runs left in a local store, newest first."""
+def _left(store: Store) -> dict[str, tuple[str, ...]]:
+    """Folder of a cell -> checkpoints of it that earlier runs left in the store, the furthest first.
+
+    No clock tells which is newer, but the file of its hash says how many steps a checkpoint has seen.
+    """
+    found: dict[str, list[tuple[int, str]]] = {}
+    for path in map(PurePosixPath, store.sizes("trials")):
+        if path.match(f"trials/*/*/checkpoint_*/[0-9]*{_DIGEST}"):
+            cell = re.sub(r"(\+[0-9a-f]+)_\w+$", r"\1", path.parts[2])  # a cell begun twice has a second folder
+            found.setdefault(cell, []).append((int(path.stem), str(path.parent)))
+    return {cell: tuple(folder for _, folder in sorted(those, reverse=True)) for cell, those in found.items()}
+
+
+def _intact(store: Store, folder: str) -> Path | None:
+    """A local state file of a checkpoint in the store, where it is what was saved."""
+    here = Path(store.path(folder))
     if store.local is None:
-        return ()
-    found = (store.local / "trials").glob(f"*/{_folder(cell)}*/checkpoint_*")
-    return tuple(str(path) for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
+        here = Path(tempfile.mkdtemp(prefix="fewtune-state-"))
+        store.fetch(folder, here)
+    state, digest = here / STATE, next(here.glob(f"*{_DIGEST}"), None)
+    return state if state.is_file() and digest and _digest(state) == digest.read_text() else None
 
 
-def _intact(folder: Path) -> Path | None:
-    state, digest = folder / STATE, folder / "sha256"
-    if not (state.is_file() and digest.is_file()):
-        return None
-    return state if hashlib.sha256(state.read_bytes()).hexdigest() == digest.read_text() else None
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +15,8 @@ import ray.cloudpickle
 import torch
 from ray.train._internal.session import _TrainSession
 
-from app import trials
-from app.errors import CellError
+from app import nodes, trials
+from app.errors import DISK_FULL, CellError
 from app.plan import Base, Cell, Ended, Needs, Schedule
 from app.store import Record, Store
 from app.study import Resources
@@ -97,6 +100,32 @@ def interrupted(payload: Payload, progress: Progress) -> None:
     finish(payload)
 
 
+def preempted(payload: Payload, progress: Progress) -> None:
+    """Work whose node is about to go, wherever it runs, three times."""
+    state = progress.state()
+    start = torch.load(state, weights_only=True)["step"] if state else 0
+    note(payload, f"starts at {start}")
+    if start < 3:
+        nodes._Draining.asked, nodes._Draining.ends = time.monotonic() + 3600, time.monotonic() + 120
+    for step in range(start + 1, STEPS + 1):
+        progress(step, STEPS, lambda path, step=step: torch.save({"step": step}, path))
+    finish(payload)
+
+
+def crowded(payload: Payload, progress: Progress) -> None:
+    """Work that needs a megabyte of its node's own disk, or more than that holds."""
+    progress.pause = 0.1
+    assert payload.store.local
+    scratch = payload.store.local.parent / "disk" / payload.cell.fingerprint
+    try:
+        scratch.write_bytes(b"x" * (2**20 if payload.cell.slug == "tune/small" else 3 * 2**20))
+    except OSError:
+        scratch.unlink()
+        note(payload, "found no room")
+        raise
+    finish(payload)
+
+
 def last_of_its_worker(payload: Payload, progress: Progress) -> None:
     """Work whose worker is killed once, as it takes the next cell up."""
     note(payload, "runs")
@@ -168,6 +197,43 @@ def test_a_worker_killed_between_two_cells_costs_neither(store: Store) -> None:
     cells = [cell(f"c{number}", cpus=2) for number in range(3)]
     assert run(cells, last_of_its_worker, store, None, Told()) == []
     assert sorted(log(store)) == [f"c{number} runs" for number in range(3)]
+
+
+def test_a_cell_outlives_more_spot_notices_than_it_has_tries(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "_RETRIES", 1)
+    assert run([cell("moved")], preempted, store, None, Told()) == []
+    assert log(store) == [f"moved starts at {step}" for step in range(4)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 2 MB; skips the test where none can be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_of_a_worker_costs_time_and_a_cell_only_where_it_stays_full(
+    store: Store, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_RETRIES", 2)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * (2**20 + 1))
+
+    def free() -> None:
+        while "small found no room" not in log(store):
+            time.sleep(0.02)
+        ballast.unlink()
+
+    freed = threading.Thread(target=free, daemon=True)
+    freed.start()
+    assert run([cell("small"), cell("large")], crowded, store, None, Told()) == [Ended("tune/large", DISK_FULL)]
+    assert not freed.is_alive()
+    assert "tune/small" in store.records("tune")
+    assert log(store).count("large found no room") == 3
 
 
 def test_the_next_run_goes_on_from_what_a_failed_one_left(store: Store, tmp_path: Path) -> None:

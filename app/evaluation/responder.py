@@ -12,13 +12,13 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 import torch
 
 from app import tables
-from app.errors import DISK_FULL, FewTuneError, disk_full
+from app.errors import DISK_FULL, FewTuneError, disk_full, passing
 from app.evaluation import requests
 from app.evaluation.judgement import Response, Tally
 from app.evaluation.requests import responses_path
@@ -32,7 +32,8 @@ from app.tasks import catalog, prompts
 from app.tasks.metrics.bertscore import Chooser
 
 PROTOCOL = "4"
-OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string())])
+OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string()), pa.field("passing", pa.bool_())])
+"""`failure`: why a cell failed, empty where it is done; `passing`: whether time or another node may mend that."""
 _EXPOSURE = {column.name for column in tables.EXPOSURE}
 
 
@@ -50,6 +51,13 @@ class _Held:
     """With the same weights, where the study asks for it."""
 
 
+class _Outcome(NamedTuple):
+    """How a cell went out: see `OUTCOME`."""
+
+    failure: str = ""
+    passing: bool = False
+
+
 class Responder:
     """A Ray Data worker: a block of pickled lists of cells in, a block that says how each cell went out."""
 
@@ -65,22 +73,23 @@ class Responder:
             for bundle in block["cells"].to_pylist()
             for cell in cast(list[EvaluateCell], pickle.loads(bundle))  # noqa: S301 - our driver's
         ]
-        return pa.table({"slug": [c.slug for c in cells], "failure": [self._outcome(c) for c in cells]}, OUTCOME)
+        return pa.Table.from_pylist([{"slug": cell.slug} | self._outcome(cell)._asdict() for cell in cells], OUTCOME)
 
-    def _outcome(self, cell: EvaluateCell) -> str:
+    def _outcome(self, cell: EvaluateCell) -> "_Outcome":
         """Answer a cell; the reason where that fails, so that the cells after it still run."""
-        if self._store.read_record(cell.slug) is not None:  # done before this worker's predecessor died
-            return ""
         try:
-            self._answer(cell)
-        except FewTuneError as fault:
-            return str(fault)
+            if self._store.read_record(cell.slug) is None:  # else done before this worker's predecessor died
+                self._answer(cell)
         except Exception as fault:
+            if told := passing(fault):
+                return _Outcome(told, passing=True)
+            if isinstance(fault, FewTuneError):
+                return _Outcome(str(fault))
             if disk_full(fault):
-                return DISK_FULL
+                return _Outcome(DISK_FULL)
             logging.getLogger(__name__).error("%s\n%s", cell.slug, traceback.format_exc())
-            return f"{type(fault).__name__}: {fault}"
-        return ""
+            return _Outcome(f"{type(fault).__name__}: {fault}")
+        return _Outcome()
 
     def _answer(self, cell: EvaluateCell) -> None:
         started = time.monotonic()

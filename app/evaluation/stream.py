@@ -20,8 +20,8 @@ from app.evaluation.responder import Responder
 from app.plan import EvaluateCell
 from app.store import Store
 
-Done = Callable[[str, str], None]
-"""Called in the driver for each finished cell: slug, and the reason where it failed."""
+Done = Callable[[str, str, bool], None]
+"""Called in the driver for each finished cell: slug, the reason where it failed, and whether another try may help."""
 _BUNDLES_PER_ACTOR = 4  # enough to even out the load, few enough to load weights rarely
 _LONGEST = 120.0  # seconds of a bundle, by the plan's estimate: progress is heard of at its end
 
@@ -67,7 +67,7 @@ def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done
             memory=needs.memory,
         )
         for row in answered.iter_rows():
-            done(row["slug"], row["failure"])
+            done(row["slug"], row["failure"], row["passing"])
 
 
 def actors(cells: Sequence[EvaluateCell]) -> int:

@@ -198,18 +198,17 @@ class _Run:
     def save(self, state: Path) -> None:
         state.parent.mkdir(parents=True, exist_ok=True)
         partial = state.with_name(state.name + ".partial")
-        torch.save(
-            {
-                "identity": self.identity,
-                "step": self.step,
-                "recent": self.recent,
-                "seconds": self.seconds(),
-                "model": self.model.state_dict(),
-                "adam": self.adam.state_dict(),
-                "muon": self.muon.state(),
-            },
-            partial,
-        )
+        saved = {
+            "identity": self.identity,
+            "step": self.step,
+            "recent": self.recent,
+            "seconds": self.seconds(),
+            "model": self.model.state_dict(),
+            "adam": self.adam.state_dict(),
+            "muon": self.muon.state(),
+        }
+        with partial.open("wb") as stream:  # of a full disk torch's own says that its position is unexpected
+            torch.save(saved, stream)
         os.replace(partial, state)
 
     def _load(self, state: Path) -> None:

@@ -7,11 +7,12 @@ are all busy with trials nothing is gained by that, and evaluation waits until a
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from app import nodes, trials
-from app.errors import CellError, TaskError
+from app.errors import AwayError, CellError, TaskError
 from app.evaluation import requests, stream
 from app.plan import EVALUATIONS, TRIALS, Cell, Ended, EvaluateCell, Kind, Plan, Purse, Schedule, schedule
 from app.pretraining import trial as pretraining
@@ -20,13 +21,14 @@ from app.store import Store
 from app.tasks import loading
 from app.tasks.planned import task_of
 from app.tasks.task import Task, TaskData
-from app.trials import Work
+from app.trials import PAUSE, Work
 from app.tuning import trial as tuning
 
 _WORKS: Mapping[Kind, Work] = {"pretrain": pretraining.pretrain, "convert": pretraining.convert, "tune": tuning.tune}
 _WORTH = 60.0  # seconds of work for each actor that make a wave worth its start while trials have all the room
 _WAVES = 4  # at once: a cluster that grows answers new models while the last wave is out
 _TICK = 1.0  # seconds between two looks at what became ready
+_TRIES = 8  # of an evaluation that met a fault which may pass
 _LEAVE = 30.0  # seconds in which threads have ended that were told to
 _TOLD = 5.0  # seconds between two words on what waits
 
@@ -105,6 +107,8 @@ class _Evaluations:
         self._out: dict[threading.Thread, int] = {}
         """Waves that are out, with their actors."""
         self._told = 0
+        self._met: Counter[str] = Counter()
+        """Slug -> faults that may pass."""
         self._stopped = threading.Event()
         self._fault: BaseException | None = None
 
@@ -163,16 +167,31 @@ class _Evaluations:
         return not self._out and sum(cell.cost for cell in ready) > _WORTH * actors
 
     def _wave(self, cells: Sequence[EvaluateCell]) -> None:
-        able: list[EvaluateCell] = []
+        able, again = list[EvaluateCell](), list[str]()
+
+        def end(slug: str, failure: str, passing: bool) -> None:
+            if passing and self._met[slug] < _TRIES:
+                self._met[slug] += 1
+                again.append(slug)
+            else:
+                self._end(slug, failure)
+
         for cell in cells:
             try:
                 pool = [(task, self._load(task)) for task in map(task_of, cell.cross_task)]
                 requests.write(cell, self._load(task_of(cell.task)), self._store, pool)
+            except AwayError as fault:
+                end(cell.slug, str(fault), True)
+                continue
             except (TaskError, CellError) as fault:  # data that is absent takes its own task along alone
                 self._end(cell.slug, str(fault))
                 continue
             able.append(cell)
-        stream.evaluate(self._study, able, self._store, self._end, self._stopped)
+        stream.evaluate(self._study, able, self._store, end, self._stopped)
+        if again:
+            self._stopped.wait(PAUSE)
+        for slug in again:
+            self._schedule.put_back(slug)
 
     def _end(self, slug: str, failure: str) -> None:
         self._schedule.end(slug, failure)

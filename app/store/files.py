@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from app import tables
-from app.errors import StoreError
+from app.errors import FullError, StoreError, disk_full
 from app.store.record import Artefact, artefact, digest
-from app.store.root import open_root, told
+from app.store.root import open_root, refusal, told
 
 COPIERS = 4  # files sent or fetched at once
 _WINDOW = 64 << 20  # bytes of one upload in flight: what it holds in memory
@@ -117,6 +117,8 @@ class Files:
         except FileNotFoundError as fault:
             raise StoreError(f"{shown} is not there: run the study again") from fault
         except (pa.ArrowInvalid, OSError) as fault:
+            if "AWS Error" in str(fault):  # Parquet tells of damage by an OSError, too
+                raise refusal(shown, "read", cast(OSError, fault)) from fault
             raise StoreError(f"{shown} is damaged or cannot be read ({fault}): run the study again") from fault
 
     def _read(self, relative: str) -> bytes | None:
@@ -126,6 +128,16 @@ class Files:
                 return stream.read(stream.size())  # at once: between two requests it could be replaced
         except FileNotFoundError:
             return None
+
+    @contextmanager
+    def filling(self) -> Generator[None]:
+        """What the block writes goes to the store: raises FullError where that is local and its disk is full."""
+        try:
+            yield
+        except Exception as fault:
+            if self.local is not None and disk_full(fault):
+                raise FullError from fault
+            raise
 
     @contextmanager
     def _atomic(
@@ -139,10 +151,10 @@ class Files:
         folder = target.parent if self.local is not None else Path(tempfile.gettempdir())
         temporary = folder / f"{target.name}.{uuid.uuid4().hex[:8]}.tmp"
         try:
-            with told(self._name(relative), "written"):
+            with self.filling(), told(self._name(relative), "written"):
                 folder.mkdir(parents=True, exist_ok=True)
                 stream = temporary.open("wb")
-            with stream:
+            with self.filling(), stream:
                 yield stream
                 stream.flush()
                 if self.local is not None:
@@ -184,12 +196,13 @@ class Files:
         """
         if self.local is not None:
             target = Path(self.path(relative))
-            with told(self._name(relative), "written"):
+            with self.filling(), told(self._name(relative), "written"):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.tmp")
                 temporary.mkdir()
             try:
-                yield temporary
+                with self.filling():
+                    yield temporary
                 if artefacts is not None:
                     artefacts |= {f"{relative}/{name}": artefact(file) for name, file in files_of(temporary).items()}
                 self.guard()
@@ -217,7 +230,7 @@ class Files:
                 if info.type == fs.FileType.Directory and info.base_name.startswith(prefix):
                     self.filesystem.delete_dir(info.path)
 
-    def _fetch(self, relative: str, folder: Path) -> None:
+    def fetch(self, relative: str, folder: Path) -> None:
         """Download a stored folder."""
 
         def fetch(path: str) -> None:

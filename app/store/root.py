@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from app.errors import StoreError, disk_full
+from app.errors import AwayError, StoreError, disk_full
 
 RETRIES = 11  # after 25 ms, 50 ms, 100 ms, ...: 51 seconds in all
 _SECRETS = {"access_key", "secret_key", "session_token", "access_token", "sas_token", "account_key"}
@@ -83,7 +83,10 @@ def _patient(filesystem: fs.S3FileSystem, retries: int) -> fs.S3FileSystem:
 
 @contextmanager
 def told(shown: str, done: str) -> Generator[None]:
-    """Turn a fault of storage into one sentence: `shown` cannot be `done`. What is absent or full stays as it is."""
+    """Turn a fault of storage into one sentence: `shown` cannot be `done`. What is absent or full stays as it is.
+
+    Raises StoreError: AwayError where waiting may help.
+    """
     try:
         yield
     except FileNotFoundError:
@@ -91,8 +94,13 @@ def told(shown: str, done: str) -> Generator[None]:
     except OSError as fault:
         if disk_full(fault):
             raise
-        reason = re.sub(r"\s+", " ", re.sub(r"\(Request ID:.*?\)|Detail:.*", "", fault.strerror or str(fault))).strip(
-            " ."
-        )
-        remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in str(fault)), _WAIT)
-        raise StoreError(f"{shown} cannot be {done} ({reason}): {remedy}") from fault
+        raise refusal(shown, done, fault) from fault
+
+
+def refusal(shown: str, done: str, fault: OSError) -> StoreError:
+    """A fault of storage in one sentence: an AwayError where nothing is known to be wrong with what the user gave."""
+    reason = re.sub(r"\(Request ID:.*?\)|Detail:.*", "", fault.strerror or str(fault))
+    reason = re.sub(r"\s+", " ", reason).strip(" .")
+    remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in str(fault)), "")
+    kind = StoreError if remedy else AwayError
+    return kind(f"{shown} cannot be {done} ({reason}): {remedy or _WAIT}")

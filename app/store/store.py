@@ -212,7 +212,7 @@ class Store(Files):
         if not cache.exists():
             arriving = cache.with_name(f"{cache.name}.{uuid.uuid4().hex[:8]}")
             try:
-                self._fetch(relative, arriving)
+                self.fetch(relative, arriving)
                 if found := self._astray(arriving, relative, expected):
                     return found, cache
                 arriving.replace(cache)

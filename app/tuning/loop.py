@@ -181,15 +181,14 @@ def _accumulate(
 
 
 def _save(path: Path, hands: Stepper, losses: list[float]) -> None:
-    torch.save(
-        {
-            **hands.state(),
-            "losses": losses,
-            "generator": torch.get_rng_state(),  # dropout
-            "generators": [torch.cuda.get_rng_state(hands.device)] if hands.device.type == "cuda" else [],
-        },
-        path,
-    )
+    state = {
+        **hands.state(),
+        "losses": losses,
+        "generator": torch.get_rng_state(),  # dropout
+        "generators": [torch.cuda.get_rng_state(hands.device)] if hands.device.type == "cuda" else [],
+    }
+    with path.open("wb") as stream:  # of a full disk torch's own says that its position is unexpected
+        torch.save(state, stream)
 
 
 def _restore(path: Path, hands: Stepper) -> list[float]:

@@ -26,7 +26,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from torch import distributed
 
 from app import nodes
-from app.errors import DISK_FULL, CellError, FewTuneError, disk_full
+from app.errors import DISK_FULL, CellError, FewTuneError, disk_full, passing
 from app.plan import Needs, TuneCell
 from app.trials import STATE, Payload
 from app.tuning import loop
@@ -55,7 +55,8 @@ class _Given(NamedTuple):
 def fit(payload: Payload, save_every: float, tell_every: float) -> None:
     """Tune by several workers; returns when the record is written.
 
-    Raises CellError where the input is at fault, workers keep dying, or no room for them appears.
+    Raises CellError where the input is at fault, workers keep dying, or no room for them appears, and what they met
+    where that may pass.
     """
     cell = cast(TuneCell, payload.cell)
     os.environ.setdefault(_START, str(_START_SECONDS))
@@ -64,6 +65,8 @@ def fit(payload: Payload, save_every: float, tell_every: float) -> None:
         try:
             fault = _trainer(cell, given).fit().return_value
         except TrainingFailedError as failure:
+            if fault := next((fault for fault in _faults(failure) if passing(fault)), None):
+                raise fault from failure  # this very trial is tried again
             if not _late(failure):
                 raise CellError(_sentence(failure, cell.needs)) from failure
             unfit = nodes.unfit(cell.needs, nodes.living())
@@ -116,12 +119,14 @@ def _work(given: _Given) -> str:
     try:
         # Under zero3 no device has room for the whole model.
         made = _agreed(lambda: prepare(given.payload, "cpu" if recipe.strategy == "zero3" else device), team.size)
-        report = _Report(team, given.save_every, given.tell_every)
+        report = _Report(team, given)
         state = report.state()
         result = loop.train(made.model, made.mixture.examples, made.schedule, cell.run.seed, state, report, team)
         if rank == 0:
             keep(given.payload, made, result)
     except FewTuneError as fault:
+        if passing(fault):
+            raise
         return str(fault)
     return ""
 
@@ -132,6 +137,8 @@ def _agreed(make: Callable[[], Made], size: int) -> Made:
     try:
         made = make()
     except FewTuneError as fault:
+        if passing(fault):
+            raise
         reason = str(fault)
     reasons = [""] * size
     distributed.all_gather_object(reasons, reason)
@@ -143,8 +150,9 @@ def _agreed(make: Callable[[], Made], size: int) -> Made:
 class _Report:
     """Reports and checkpoints, which all workers make together when the first one's clock says so."""
 
-    def __init__(self, team: Team, save_every: float, tell_every: float) -> None:
-        self._team, self._save_every, self._tell_every = team, save_every, tell_every
+    def __init__(self, team: Team, given: _Given) -> None:
+        self._team, self._save_every, self._tell_every = team, given.save_every, given.tell_every
+        self._store = given.payload.store
         self._saved = self._told = time.monotonic()
         self._leaving: object = None
         self._fetched = tempfile.TemporaryDirectory(prefix="fewtune-state-")
@@ -162,7 +170,8 @@ class _Report:
                 part.mkdir()
                 save(part / STATE)
                 (part / "sha256").write_text(_digest(part / STATE))
-                train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+                with self._store.filling():
+                    train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
             self._saved = time.monotonic()
         else:
             train.report(metrics)
@@ -221,10 +230,17 @@ def _roomless(needs: Needs, unfit: str) -> str:
     )
 
 
+def _faults(failure: TrainingFailedError) -> list[Exception]:
+    """What its workers met."""
+    if not isinstance(failure, WorkerGroupError):
+        return []
+    return [getattr(fault, "_base_exc", fault) for fault in failure.worker_failures.values()]
+
+
 def _sentence(failure: TrainingFailedError, needs: Needs) -> str:
     """The first fault below what Ray Train raised."""
-    if isinstance(failure, WorkerGroupError):
-        faults = [getattr(fault, "_base_exc", fault) for fault in failure.worker_failures.values()]
+    faults = _faults(failure)
+    if faults:
         if any(disk_full(fault) for fault in faults):
             return DISK_FULL
         fault = faults[0]

@@ -228,11 +228,9 @@ def test_a_cell_that_is_done_is_not_answered_again(made: Made, store: Store) -> 
 def test_through_ray_data_every_cell_is_answered_as_by_one_actor(
     made: Made, store: Store, tmp_path: Path, ray_session: None
 ) -> None:
-    told: list[tuple[str, str]] = []
-    stream.evaluate(
-        "small", made.plan.evaluations, store, lambda slug, failure: told.append((slug, failure)), threading.Event()
-    )
-    assert sorted(told) == sorted((cell.slug, "") for cell in made.plan.evaluations)
+    told: list[tuple[str, str, bool]] = []
+    stream.evaluate("small", made.plan.evaluations, store, lambda *one: told.append(one), threading.Event())
+    assert sorted(told) == sorted((cell.slug, "", False) for cell in made.plan.evaluations)
     alone = Store(shutil.copytree(made.root, tmp_path / "alone"))
     backwards = sorted(made.plan.evaluations, key=lambda cell: cell.slug, reverse=True)
     assert set(failures(Responder("small", alone), backwards)) == {""}

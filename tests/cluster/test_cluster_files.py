@@ -1,6 +1,7 @@
 """The cluster files: valid for those who read them, without secrets, large enough for every study that comes along."""
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -232,3 +233,10 @@ def test_the_image_runs_the_version_of_ray_that_the_files_name() -> None:
     assert re.search(r"^USER ray$", image, re.MULTILINE)
     for folder in re.findall(r"^COPY --chown=ray:users (.+) \S+$", image, re.MULTILINE):
         assert all((ROOT / name).exists() for name in folder.split())
+
+
+@pytest.mark.parametrize("name", ["aws.yaml", "gcp.yaml", "Dockerfile"])
+def test_nodes_have_all_that_a_study_may_ask_for(name: str) -> None:
+    (extras,) = re.findall(r'pip install .*\[(.+)\]" -c', (ROOT / "cluster" / name).read_text())
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras.split(",")) == set(offered) - {"bench", "dev"}

@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from app.errors import StoreError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class Column(NamedTuple):
@@ -38,6 +38,7 @@ RUN = (
     Column("format", pa.string(), nullable=True),
     Column("seed", pa.int64(), nullable=True),
 )
+MIXTURE = (Column("mixture", pa.string(), nullable=True),)  # as the study names it; null: the base model, or unknown
 CONDITION = (
     Column("condition", pa.string()),
     Column("wording", pa.string()),
@@ -217,9 +218,9 @@ RENDERING = (
 )
 
 TABLES: Mapping[str, tuple[Column, ...]] = {
-    "scores": STUDY + BASE + RUN + CONDITION + TASK + EXPOSURE + SCORE + PROVENANCE,
+    "scores": STUDY + BASE + RUN + MIXTURE + CONDITION + TASK + EXPOSURE + SCORE + PROVENANCE,
     "responses": STUDY + BASE + RUN + CONDITION + TASK + RESPONSE + PROVENANCE,
-    "pairs": STUDY + BASE + RUN + TASK + EXPOSURE + PAIR,
+    "pairs": STUDY + BASE + RUN + MIXTURE + TASK + EXPOSURE + PAIR,
     "correlations": STUDY + CORRELATION,
     "items": STUDY + BASE + RUN + TASK + ITEM,
     "agreement": STUDY + BASE + RUN + TASK + AGREEMENT,

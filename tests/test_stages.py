@@ -13,6 +13,8 @@ def test_a_run_leaves_one_score_row_for_each_metric_of_each_evaluation(undisturb
     assert scores.value.between(0, 1).all()
     assert (scores.n == 12).all()
     assert set(scores.condition) == {"base-zero-shot", "base-few-shot", "tuned-direct"}
+    assert all((mixture is None) == (run is None) for mixture, run in zip(scores.mixture, scores.run, strict=True))
+    assert set(scores.mixture.dropna()) == {"set:tune"}
 
 
 def test_both_sides_of_a_pair_saw_the_same_items_in_the_same_order(undisturbed: Path) -> None:

@@ -25,7 +25,7 @@ def test_every_table_survives_parquet_with_units_nullability_and_version(table: 
     found = tables.read(table, path).schema
     assert found.equals(tables.schema(table))
     assert [f.metadata for f in found] == [f.metadata for f in tables.schema(table)]
-    assert found.metadata == {b"fewtune.table": table.encode(), b"fewtune.schema_version": b"3"}
+    assert found.metadata == {b"fewtune.table": table.encode(), b"fewtune.schema_version": b"4"}
 
 
 @pytest.mark.parametrize("table", list(tables.TABLES))

@@ -19,8 +19,9 @@ from app.analysis import estimates as es
 from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis import multiplicity, permutation
+from app.analysis.pairs import pairs as paired
 from app.analysis.refusals import too_few
-from app.analysis.subsets import Subset, subsets
+from app.analysis.subsets import Subset, of_wording, subsets
 from app.analysis.vocabulary import INTACT_FILTER, Level
 from app.study import Analysis
 
@@ -43,12 +44,12 @@ def correlations(
 ) -> pa.Table:
     """The table "correlations" of a table "pairs", and of `further` rows, made elsewhere, that count among its tests.
 
-    Subsets: all pairs; role=, tuned_on= (each value present); cluster= and recipe= (where there are several); family!=
-    (leave one family out), family=, task=; median> (tasks away from the floor). Where some base models were pretrained
-    without tasks: bases=intact, alone and with the others after a comma. Intervals are jack2's, over families or bases
-    (`analysis.cluster_by`) and tasks; beside those of Pearson's r stand the pigeonhole bootstrap's and a permutation
-    test. There is none below 10 tasks or 5 clusters, nor where an estimate or a replicate is undefined; `note` says
-    why, and names what was left out.
+    Subsets: all pairs; role=, tuned_on= (each value present); cluster=, recipe=, mixture=, task= and run= (where there
+    are several); family!= (leave one family out), family=; median> (tasks away from the floor). Where some base models
+    were pretrained without tasks: bases=intact, alone and with the others after a comma. Intervals are jack2's, over
+    families or bases (`analysis.cluster_by`) and tasks; beside those of Pearson's r stand the pigeonhole bootstrap's
+    and a permutation test. There is none below 10 tasks or 5 clusters, nor where an estimate or a replicate is
+    undefined; `note` says why, and names what was left out.
 
     Raises StoreError where a base, run and task occur twice.
     """
@@ -61,6 +62,22 @@ def correlations(
     intact = grids.intact(pairs)
     main = INTACT_FILTER if intact.any() and not intact.all() else "all"
     return tables.build("correlations", multiplicity.adjusted([*rows, *further], main, analysis.x))
+
+
+def of_wordings(scores: pa.Table, analysis: Analysis, study_name: str) -> list[dict[str, object]]:
+    """Rows for the pairs of each wording of a table "scores" (filters wording=), to go with `correlations`.
+
+    Empty where there is only one. Raises as `pairs.pairs`.
+    """
+    names = scores["wording"].unique().to_pylist()
+    rows: list[dict[str, object]] = []
+    for name in names if len(names) > 1 else ():
+        made = paired(scores, analysis.model_copy(update={"wording": name})).table
+        found, facts, subset = grids.cells(made, analysis.cluster_by), es.facts(made), of_wording(name, made)
+        conditions = (analysis.x, analysis.y, analysis.baseline)
+        for row in _rows(found, facts, subset, conditions, analysis.cluster_by) if made.num_rows else ():
+            rows.append({"study": study_name, "y": analysis.y, "filter": subset.name, **row})
+    return rows
 
 
 def _rows(

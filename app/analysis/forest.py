@@ -115,14 +115,15 @@ def corrected(rows: Sequence[Row]) -> Forest:
 
 
 _GROUPS = (
-    "all pairs", "tasks", "clusters of tasks", "recipes", "wordings", "without one family", "one family", "check",
+    "all pairs", "tasks", "clusters of tasks", "recipes", "mixtures", "wordings", "without one family", "one family",
+    "check",
 )  # fmt: skip
 
 
 def _group(filter_: str) -> str:
     name = filter_.split("=")[0]
     groups = {"all": "all pairs", "role": "tasks", "tuned_on": "tasks", "bases": "all pairs"}
-    groups |= {"cluster": "clusters of tasks", "recipe": "recipes", "wording": "wordings"}
+    groups |= {"cluster": "clusters of tasks", "recipe": "recipes", "mixture": "mixtures", "wording": "wordings"}
     groups |= {"family!": "without one family", "family": "one family", FLOOR_FILTER: "check"}
     return groups.get(name, "")
 

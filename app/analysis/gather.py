@@ -1,4 +1,7 @@
-"""Records of evaluations -> the scores table: those of the plan alone, in its order, nothing computed anew."""
+"""Records of evaluations -> the scores table: those of the plan alone, in its order, nothing computed anew.
+
+What a mixture is called is no part of a cell: the plan says it, so that another name makes no cell anew.
+"""
 
 import json
 from collections.abc import Iterable
@@ -17,5 +20,7 @@ def gather(plan: Plan, records: dict[str, Record]) -> pa.Table:
     rows: list[dict[str, object]] = []
     for cell in plan.evaluations:
         if cell.slug in records and records[cell.slug].fingerprint == cell.fingerprint:
-            rows += cast(Iterable[dict[str, object]], records[cell.slug].result["scores"])
+            mixture = " ".join(cell.run.recipe.mixture) if cell.run else None
+            kept = cast(Iterable[dict[str, object]], records[cell.slug].result["scores"])
+            rows += [row | {"mixture": mixture} for row in kept]
     return tables.build("scores", rows, {"fewtune.versions": json.dumps(versions(), sort_keys=True)})

@@ -110,6 +110,7 @@ def _row(one: Given) -> dict[str, object]:
         "run": one.run,
         "recipe": one.recipe if tuned else None,
         "format": "regular" if tuned else None,
+        "mixture": None,
         "seed": None,
         "condition": one.condition,
         "wording": UNKNOWN,

@@ -26,12 +26,13 @@ def analyse(own: Own) -> Analysed:
         why = sorted({missing.reason for missing in made.missing})
         raise InputError(f"no tuned model has a pair ({'; '.join(why) or 'no few-shot or no tuned scores'})")
     study = str(own.scores["study"][0])
-    items = own.items
-    noise = [] if items is None else attenuation.corrected(items, made.table, own.analysis, study)
+    items, further = own.items, correlation.of_wordings(own.scores, own.analysis, study)
+    if items is not None:
+        further += attenuation.corrected(items, made.table, own.analysis, study)
     found = {
         "scores": own.scores,
         "pairs": made.table,
-        "correlations": correlation.correlations(made.table, own.analysis, study, noise),
+        "correlations": correlation.correlations(made.table, own.analysis, study, further),
     }
     found["components"] = components.components(made.table, own.analysis, study)
     if items is not None:

@@ -215,7 +215,8 @@ def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis) -> dict[str, o
         z = None
     names = ("study", "base", "family", "params", "run", "recipe", "format", "seed", "task", "cluster", "role")
     tuned = x if y.first["run"] is None else y
-    taken: dict[str, object] = {name: tuned.first[name] for name in (*names, "pretrained_on", "tuned_on", "metric")}
+    more = ("mixture", "pretrained_on", "tuned_on", "metric")
+    taken: dict[str, object] = {name: tuned.first[name] for name in (*names, *more)}
     for name, side in (("x", x), ("y", y), ("z", z)):
         taken[name] = None if side is None else chance_corrected(side.value, side.chance, side.high)
         taken[f"{name}_raw"] = None if side is None else side.value

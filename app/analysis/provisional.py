@@ -30,8 +30,9 @@ class Provisional(NamedTuple):
 
 
 def provisional(scores: Iterable[Mapping[str, object]], analysis: Analysis) -> Provisional | None:
-    """The estimate from rows of the table "scores"; None where there is none yet. Raises what `pairs` raises."""
-    made = pairs(tables.build("scores", [dict(row) for row in scores]), analysis).table
+    """The estimate from rows of finished evaluations; None where there is none yet. Raises what `pairs` raises."""
+    # A record does not name the mixture, which plays no part here.
+    made = pairs(tables.build("scores", [{"mixture": None} | dict(row) for row in scores]), analysis).table
     if not made.num_rows:
         return None
     intact = grids.intact(made)

@@ -11,6 +11,8 @@ from app.analysis import grid as grids
 from app.analysis.vocabulary import FLOOR, FLOOR_FILTER, INTACT_FILTER, LEVELS, METHODS, Level, Method
 
 _CELL_LEVELS: tuple[Level, ...] = ("pooled", "within_task", "doubly_centred")
+_SEVERAL = ("cluster", "recipe", "mixture", "task", "run")
+"""Of these a single value is the whole study, not a part of it."""
 
 
 class Subset(NamedTuple):
@@ -33,11 +35,13 @@ def subsets(pairs: pa.Table, found: grids.Cells) -> Iterator[Subset]:
         ("tuned_on", LEVELS, METHODS),
         ("cluster", _CELL_LEVELS, METHODS[:1]),
         ("recipe", _CELL_LEVELS, METHODS[:1]),
+        ("mixture", _CELL_LEVELS, METHODS[:1]),
         ("family", _CELL_LEVELS, METHODS[:2]),
         ("task", LEVELS[:1], METHODS[:2]),
+        ("run", LEVELS[:1], METHODS[:2]),
     ):
         for _, value, mask in _values(pairs, (name,)):
-            if name in ("cluster", "recipe") and mask.all():
+            if name in _SEVERAL and mask.all():
                 continue
             yield Subset(f"{name}={value}", mask, levels, methods, name == "role", name in ("role", "tuned_on"))
             if name == "family" and not mask.all():
@@ -52,6 +56,11 @@ def subsets(pairs: pa.Table, found: grids.Cells) -> Iterator[Subset]:
                 yield Subset(f"{INTACT_FILTER},{name}={value}", pick, _CELL_LEVELS, METHODS[:1])
             if name == "family" and (intact & ~mask).any():
                 yield Subset(f"{INTACT_FILTER},{name}!={value}", intact & ~mask, _CELL_LEVELS, METHODS[:1])
+
+
+def of_wording(name: str, pairs: pa.Table) -> Subset:
+    """All pairs of one wording, which are no part of the pairs of another."""
+    return Subset(f"wording={name}", np.full(pairs.num_rows, True), _CELL_LEVELS, METHODS[:1])
 
 
 def _values(pairs: pa.Table, names: Iterable[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:

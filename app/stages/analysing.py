@@ -100,10 +100,11 @@ def correlate(planned: Plan, store: Store) -> Found:
     for sentence in items.mismatched(answered):
         logging.getLogger(__name__).warning("%s", sentence)
     made = pairs.without(made, answered.mismatched)
-    noise = attenuation.corrected(answered.table, made.table, analysis, study)
+    further = correlation.of_wordings(scores, analysis, study)
+    further += attenuation.corrected(answered.table, made.table, analysis, study)
     found = {
         "pairs": made.table,
-        "correlations": correlation.correlations(made.table, analysis, study, noise),
+        "correlations": correlation.correlations(made.table, analysis, study, further),
         "items": answered.table,
         "agreement": agreement.agreement(answered.table, answered.first),
         "components": pa.concat_tables(

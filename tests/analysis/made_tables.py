@@ -63,7 +63,7 @@ def _row(
 ) -> dict[str, object]:
     return {
         "study": "made", "base": base, "family": family, "params": params, "run": None, "recipe": None, "format": None,
-        "seed": None, "condition": condition, "wording": "standard",
+        "seed": None, "mixture": None, "condition": condition, "wording": "standard",
         "shots": 4 if condition == "base-few-shot" else 0, "shot_seed": 0,
         "task": f"task-{task:02d}", "cluster": f"cluster-{task % 5}",
         "role": "tune" if task < world.tasks // 2 else "evaluate", "pretrained_on": True, "tuned_on": None,
@@ -111,7 +111,7 @@ def scores(world: World = World()) -> pa.Table:  # noqa: B008 - frozen
                 recipe = ("full", "lora", "lora-16")[r]
                 row = _row(
                     base, family, params, "tuned-direct", task, world,
-                    run=f"{base}.{recipe}.s0", recipe=recipe, format="regular", seed=0,
+                    run=f"{base}.{recipe}.s0", recipe=recipe, format="regular", seed=0, mixture="set:tune",
                     tuned_on=task < world.tasks // 2,
                 )  # fmt: skip
                 add(y[b, r, task], task, lacks, row)

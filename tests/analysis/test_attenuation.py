@@ -58,7 +58,7 @@ def as_tables(
             errors = {f"{name}_stderr": None if value is None else 0.1 for name, value in scores.items()}
             pairs.append(
                 own | scores | raw | errors | {
-                    "pretrained_on": True, "tuned_on": False, "chance": chance, "n": count,
+                    "mixture": None, "pretrained_on": True, "tuned_on": False, "chance": chance, "n": count,
                     "x_condition": "base-few-shot", "y_condition": "tuned-direct", "wording": "standard", "x_shots": 4,
                     "floor": "", "ceiling": "", "x_cut": 0, "y_cut": 0,
                 }

@@ -9,7 +9,7 @@ from made_tables import World, scores
 from scipy import stats
 
 from app import tables
-from app.analysis.correlation import correlations
+from app.analysis.correlation import correlations, of_wordings
 from app.analysis.pairs import pairs
 from app.analysis.vocabulary import FLOOR_FILTER
 from app.errors import StoreError
@@ -85,6 +85,53 @@ def test_subsets_are_roles_exposure_families_left_out_families_and_tasks(medium:
     assert {"family=llama", "family!=llama", "task=task-00"} <= filters
     assert only(medium, filter="role=tune", level="pooled")["n"] == 24 * 6
     assert only(medium, filter="task=task-00", level="pooled")["n"] == 24
+
+
+def test_runs_and_mixtures_are_subsets_where_there_are_several(medium: pa.Table) -> None:
+    rows = found(medium, level="pooled", x="base-few-shot")
+    runs = {row["filter"]: row for row in rows if row["filter"].startswith("run=") and row["method"] == "spearman"}
+    assert len(runs) == 24
+    run, row = next(iter(runs.items()))
+    mine = medium.to_pandas().query("run == @run", local_dict={"run": run.removeprefix("run=")})
+    assert row["estimate"] == pytest.approx(stats.spearmanr(mine["x"].round(12), mine["y"].round(12))[0], abs=1e-12)
+    assert (row["n"], row["n_tasks"]) == (12, 12)
+    assert not any(row["filter"].startswith("mixture=") for row in rows)
+    narrow = edited(medium, lambda r: r | {"mixture": "cluster:list"} if r["recipe"] == "lora" else r)
+    assert {
+        r["filter"]: r["n"]
+        for r in found(narrow, level="doubly_centred", x="base-few-shot")
+        if "mixture" in r["filter"]
+    } == {"mixture=cluster:list": 144, "mixture=set:tune": 144}
+    lora = only(narrow, filter="recipe=lora", level="doubly_centred")
+    assert only(narrow, filter="mixture=cluster:list", level="doubly_centred")["ci_low"] == lora["ci_low"]
+
+
+def test_each_wording_is_paired_with_itself_and_has_rows_of_its_own() -> None:
+    small = MEDIUM._replace(bases=1, recipes=1)
+    standard = scores(small)
+    assert of_wordings(standard, Analysis(), "made") == []
+    closed = [row | {"wording": "closed", "value": row["value"] ** 2} for row in standard.to_pylist()]
+    both = tables.build("scores", standard.to_pylist() + closed)
+    rows = tables.build("correlations", of_wordings(both, Analysis(), "made")).to_pylist()
+    assert {row["filter"] for row in rows} == {"wording=standard", "wording=closed"}
+    by = {(row["filter"], row["level"], row["x"]): row for row in rows}
+    own = pairs(tables.build("scores", closed), Analysis()).table
+    for level in ("pooled", "within_task", "doubly_centred"):
+        for wording, table in (("standard", made(small)), ("closed", own)):
+            row, alone = by[f"wording={wording}", level, "base-few-shot"], only(table, level=level)
+            assert [row[name] for name in ("estimate", "ci_low", "n")] == [
+                alone[n] for n in ("estimate", "ci_low", "n")
+            ]
+    table = correlations(made(small), Analysis(), "made", of_wordings(both, Analysis(), "made"))
+    tests = {row["tests"] for row in table.to_pylist() if row["filter"].startswith("wording=")}
+    assert tests == {
+        f"{m} of {x}, wording"
+        for m, x in (
+            ("pearson", "base-few-shot"),
+            ("pearson", "base-zero-shot"),
+            ("pearson-delta", "base-few-shot - base-zero-shot"),
+        )
+    }
 
 
 def test_fewer_than_ten_tasks_give_no_interval() -> None:

@@ -23,7 +23,7 @@ from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis.agreement import codes, pairs_of
 from app.analysis.coefficients import Floats, free_cells
-from app.analysis.refusals import too_few
+from app.analysis.refusals import lone, too_few
 from app.analysis.vocabulary import INTACT_FILTER, Level
 from app.errors import StoreError
 from app.study import Analysis
@@ -64,6 +64,8 @@ class Loaded(NamedTuple):
     """A complete grid and the halves of its sides."""
 
     grid: grids.Grid
+    bases: int
+    """Base models among its runs."""
     halves: dict[str, Halves]
     notes: tuple[str, ...]
 
@@ -221,7 +223,8 @@ def load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool) 
     halves = {side: _stack(part) for side, part in parts.items()} if grid.tasks else {}
     if lost:
         notes += (f"{lost} items left out that not every run answered",)
-    return Loaded(grid, halves, (*grid.notes, *notes))
+    base = dict(zip(grids.run_names(given.pairs), given.pairs["base"].to_pylist(), strict=True))
+    return Loaded(grid, len({base[name] for name in grid.runs}), halves, (*grid.notes, *notes))
 
 
 def _few_items(given: Answers, mask: NDArray[np.bool_], judged: NDArray[np.bool_]) -> tuple[list[str], tuple[str, ...]]:
@@ -275,7 +278,7 @@ def _row(
     statistic = partial(corrected_delta if delta else corrected_r, level=level)
     estimate = statistic(halves) if halves else float("nan")
     few = too_few(len(found.grid.cluster_names), tasks, analysis.cluster_by)
-    why = _refused(estimate, known, 2.0 if delta else 1.0, runs * tasks > 0)
+    why = _lacking(found) or _refused(estimate, known, 2.0 if delta else 1.0, runs * tasks > 0)
     between = None
     if not why and not few:
         between = jk.interval(replicates(halves, level, found.grid.clusters), fisher=not delta)
@@ -290,6 +293,11 @@ def _row(
         return row
     told = {"ci_low": between.low, "ci_high": between.high, "p_value": between.p_value, "df": between.df}
     return row | told | {"interval": f"jack2 by {analysis.cluster_by}"}
+
+
+def _lacking(found: Loaded) -> str:
+    alone = lone(found.bases, len(found.grid.tasks))
+    return f"not estimable: {alone}" if alone else ""
 
 
 def _refused(estimate: float, known: dict[str, float], most: float, given: bool) -> str:
@@ -312,12 +320,15 @@ def _too_wide(between: jk.Interval | None, cluster_by: str) -> str:
 
 def _reliability_row(found: Loaded, level: Level, side: str, condition: str, value: float) -> dict[str, object]:
     notes = ["share of the variance that is not noise of items"]
-    if not np.isfinite(value):
+    alone = _lacking(found)
+    if alone:
+        notes = [alone]
+    elif not np.isfinite(value):
         notes = ["not estimable: a side has no variance at this level"]
     elif value < 0:
         notes.append("a negative estimate means that the noise hides all of it")
     row = _empty(found, level, f"reliability-{side}", condition, [*notes, *found.notes])
-    return row | {"estimate": value if np.isfinite(value) else None}
+    return row | {"estimate": value if np.isfinite(value) and not alone else None}
 
 
 def _empty(found: Loaded, level: Level, method: str, x: str, notes: Sequence[str]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis import multiplicity, permutation
 from app.analysis.pairs import pairs as paired
-from app.analysis.refusals import too_few
+from app.analysis.refusals import lone, too_few
 from app.analysis.subsets import Subset, of_wording, subsets
 from app.analysis.vocabulary import INTACT_FILTER, Level
 from app.study import Analysis
@@ -91,10 +91,15 @@ def _rows(
         plain = rival  # z is missing nowhere: one grid serves both
     for level in subset.levels:
         for measure in _measures(plain, level, subset, x, None):
-            yield _row(plain.grid, level, measure, cluster_by)
+            yield _row(plain.grid, level, measure, cluster_by, _lacking(plain.grid, facts, subset))
         if rival is not None:
             for measure in _measures(rival, level, subset, x, z):
-                yield _row(rival.grid, level, measure, cluster_by)
+                yield _row(rival.grid, level, measure, cluster_by, _lacking(rival.grid, facts, subset))
+
+
+def _lacking(grid: grids.Grid, facts: es.Facts, subset: Subset) -> str:
+    """Why there may be no estimate at all."""
+    return "" if subset.of_one else lone(len({facts.bases[run] for run in grid.runs}), len(grid.tasks))
 
 
 def _measures(found: es.Estimates, level: Level, subset: Subset, x: str, z: str | None) -> Iterator[_Measure]:
@@ -132,16 +137,17 @@ def _further(found: es.Estimates, level: Level, x: str, z: str | None) -> Iterat
         yield _Measure("pearson-partial", name, True, False, beyond, None, found.unheld(level), found.unsized())
 
 
-def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str) -> dict[str, object]:
+def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str, lacking: str) -> dict[str, object]:
+    """`lacking`: why there may be no estimate at all."""
     runs, tasks = grid.shape
     clusters = len(grid.cluster_names)
     refusal = too_few(clusters, tasks, cluster_by)
     made = measure.replicates(refusal == "")
-    defined = bool(np.isfinite(made.estimate))
+    defined = bool(np.isfinite(made.estimate)) and not lacking
     found = jk.interval(made, fisher=measure.fisher) if defined and not refusal else None
     notes = [*grid.notes, *([measure.note] if defined and measure.note else [])]
     if not defined:
-        notes.insert(0, f"not estimable: {_undefined(grid, level, measure.undefined)}")
+        notes.insert(0, f"not estimable: {lacking or _undefined(grid, level, measure.undefined)}")
     elif refusal:
         notes.insert(0, refusal)
     elif found is None:

@@ -13,3 +13,13 @@ def too_few(clusters: int, tasks: int, cluster_by: str, min_tasks: int = MIN_TAS
     if tasks < min_tasks:
         reasons.append(f"no interval: {tasks} task{'' if tasks == 1 else 's'}, an interval needs {min_tasks}")
     return "; ".join(reasons)
+
+
+def lone(bases: int, tasks: int) -> str:
+    """Why nothing can be said of models, or of tasks, from a single one; empty where there are several of both."""
+    said = [
+        f"one {what}, so nothing can be said of {what}s"
+        for what, count in (("base model", bases), ("task", tasks))
+        if count == 1
+    ]
+    return "; ".join(said)

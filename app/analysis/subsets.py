@@ -25,6 +25,8 @@ class Subset(NamedTuple):
     sensitivity: bool = False
     checked: bool = False
     """Bootstrap and permutations stand beside the interval."""
+    of_one: bool = False
+    """Of a single task or tuned model, as its name says: a description of that one."""
 
 
 def subsets(pairs: pa.Table, found: grids.Cells) -> Iterator[Subset]:
@@ -43,7 +45,8 @@ def subsets(pairs: pa.Table, found: grids.Cells) -> Iterator[Subset]:
         for _, value, mask in _values(pairs, (name,)):
             if name in _SEVERAL and mask.all():
                 continue
-            yield Subset(f"{name}={value}", mask, levels, methods, name == "role", name in ("role", "tuned_on"))
+            more = (name == "role", name in ("role", "tuned_on"), name in ("task", "run"))
+            yield Subset(f"{name}={value}", mask, levels, methods, *more)
             if name == "family" and not mask.all():
                 yield Subset(f"{name}!={value}", ~mask, _CELL_LEVELS, METHODS[:1])
     intact = grids.intact(pairs)

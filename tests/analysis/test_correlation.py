@@ -162,11 +162,30 @@ def test_one_model_has_no_within_task_or_doubly_centred_estimate() -> None:
     assert only(table, level="pooled")["ci_low"] is None
 
 
-def test_one_task_has_no_doubly_centred_or_task_estimate() -> None:
-    table = made(MEDIUM._replace(tasks=1))
-    for level in ("doubly_centred", "task"):
-        assert only(table, level=level)["estimate"] is None
-    assert only(table, level="pooled")["estimate"] is not None
+@pytest.mark.parametrize(
+    ("world", "why"),
+    [
+        (World(families=1, bases=1, recipes=1, tasks=3), "one base model, so nothing can be said of base models"),
+        (World(families=1, bases=1, recipes=3, tasks=12), "no complete cells that vary"),
+        (MEDIUM._replace(tasks=1), "one task, so nothing can be said of tasks"),
+    ],
+)
+def test_one_model_or_one_task_is_a_sentence_and_never_a_number(world: World, why: str) -> None:
+    rows = [row for row in found(made(world)) if not row["filter"].startswith("run=")]
+    assert rows
+    for row in rows:
+        assert [row[name] for name in ("estimate", "ci_low", "p_value", "p_permutation")] == [None] * 4
+        assert row["note"].startswith("not estimable: ")
+    assert only(made(world), level="pooled")["note"].startswith(f"not estimable: {why}")
+
+
+def test_one_family_is_described_and_nothing_is_inferred_from_it() -> None:
+    table = made(World(families=1, bases=4, recipes=1, tasks=12))
+    rows = [row for row in found(table) if row["estimate"] is not None]
+    assert rows
+    for row in rows:
+        assert [row[name] for name in ("ci_low", "p_value", "boot_low", "p_permutation", "p_holm")] == [None] * 5
+        assert row["note"].startswith("descriptive only: 1 family, an interval needs 5")
 
 
 def test_constant_scores_are_never_a_number(medium: pa.Table) -> None:

@@ -10,18 +10,15 @@ from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from torch import nn
 from transformers import PreTrainedModel
 
-from app.identity import fingerprint, versions
+from app.identity import versions
 from app.models.loading import LoadedModel, commit, context_length, load
 from app.models.source import base_source, run_folder
 from app.plan import Run, TuneCell
 from app.store import Artefact, Record, Store
-from app.tasks import contamination, loading
-from app.tasks.planned import task_of
-from app.tasks.task import Task, TaskData
 from app.trials import Payload
-from app.tuning.encoding import EncodedMixture, encode
+from app.tuning.encoding import EncodedMixture
 from app.tuning.loop import Result, Schedule
-from app.tuning.mixture import draw
+from app.tuning.material import gather
 from app.tuning.sharding import trained
 
 
@@ -40,7 +37,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(payload: Payload, device: str) -> Prepared:
-    """Load the base model, draw and encode the mixture: the same on all workers of a cell.
+    """Load the base model, and the mixture as token ids: the same on all workers of a cell.
 
     Raises FewTuneError where the base model or the mixture is at fault.
     """
@@ -54,27 +51,21 @@ def prepare(payload: Payload, device: str) -> Prepared:
     torch.manual_seed(run.seed)
     model = _trainable(cast(PreTrainedModel, loaded.model), run)
 
-    tasks = [task_of(task) for task in run.mixture]
-    data = {task.name: loading.load(task, payload.mirror) for task in tasks}
-    left_out = _clean(run, tasks, data, payload.mirror)
-    study_seed = cast(int, cell.inputs["study_seed"])
-    seed = f"{study_seed}/{run.seed}/{fingerprint([task.name for task in run.mixture])}"
-    worked = cast(int, cast(dict[str, object], run.inputs["recipe"]).get("worked_examples", 0))
-    drawn = draw(tasks, data, recipe.examples, recipe.rate_cap, seed, recipe.format, worked)
-    mixture = encode(drawn, loaded.tokenizer, min(recipe.max_length, context_length(loaded)), recipe)
+    longest = min(recipe.max_length, context_length(loaded))
+    material, data = gather(run, loaded.tokenizer, longest, store, payload.mirror)
     schedule = Schedule(
         recipe.batch, recipe.epochs, run.learning_rate, recipe.warmup, recipe.weight_decay, _half(run),
         rows=recipe.micro_batch,
     )  # fmt: skip
     facts = {
-        "cut": mixture.cut,
+        "cut": material.mixture.cut,
         "trained_parameters": sum(p.numel() for p in trained(model).values()),
-        "drawn": {task.name: sum(d.task.name == task.name for d in drawn) for task in tasks},
-        "left_out": left_out,
+        "drawn": material.drawn,
+        "left_out": material.left_out,
         "commit": commit(loaded),
-        "data": {name: loaded_data.fingerprint for name, loaded_data in data.items()},
+        "data": data,
     }
-    return Prepared(cast(PreTrainedModel, model), loaded, mixture, schedule, facts, started)
+    return Prepared(cast(PreTrainedModel, model), loaded, material.mixture, schedule, facts, started)
 
 
 def keep(payload: Payload, made: Prepared, result: Result) -> None:
@@ -109,18 +100,6 @@ def _whole(model: nn.Module, weights: Mapping[str, torch.Tensor], half: torch.dt
 def _half(run: Run) -> torch.dtype | None:
     """The half precision to compute in, if any."""
     return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(run.base.dtype)
-
-
-def _clean(run: Run, tasks: list[Task], data: dict[str, TaskData], mirror: str | None) -> dict[str, int]:
-    """Take training examples that hold a test item out of `data`, where the recipe asks for it; task -> how many."""
-    if not run.evaluated:
-        return {}
-    tested = [(task, loading.load(task, mirror).test) for task in map(task_of, run.evaluated)]
-    found = contamination.clean([(task, data[task.name]) for task in tasks], tested)
-    for name, ids in found.items():
-        kept = tuple(example for example in data[name].train if example.id not in ids)
-        data[name] = data[name]._replace(train=kept)
-    return {name: len(ids) for name, ids in found.items() if ids}
 
 
 def _trainable(model: PreTrainedModel, run: Run) -> nn.Module:

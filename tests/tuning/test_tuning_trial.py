@@ -1,5 +1,6 @@
 """One tuning cell, start to record: what it leaves loads with the libraries' own calls and ends its answers."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from app.store import Store
 from app.study import parse
 from app.tasks import catalog, loading, prompts, wordings
 from app.trials import Payload, Progress
+from app.tuning.material import FOLDER
 from app.tuning.trial import tune
 
 # Outside a trial there is no checkpoint to ask for, which Tune remarks upon.
@@ -115,14 +117,20 @@ def test_a_tuned_model_ends_its_answer_and_its_base_does_not(made: Made, base_fo
     assert finished(AutoModelForCausalLM.from_pretrained(base_folder)) < 0.5
 
 
-def test_the_same_cell_tuned_again_ends_with_the_same_bytes(made: Made, tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [False, True], ids=["mixture made", "mixture read"])
+def test_the_same_cell_tuned_again_ends_with_the_same_bytes(made: Made, tmp_path: Path, read: bool) -> None:
     store = Store(tmp_path / "again")
+    assert made.store.local
+    if read:
+        shutil.copytree(made.store.local / FOLDER, tmp_path / "again" / FOLDER)
     payload = Payload(made.cell("lora"), store, None)
     tune(payload, Progress(payload, save_every=1e9, tell_every=1e9))
     name = "adapter_model.safetensors"
     assert store.local
     again = store.local / "checkpoints" / made.cell("lora").run.slug / name
     assert again.read_bytes() == (made.folder("lora") / name).read_bytes()
+    (kept,) = (store.local / FOLDER).iterdir()  # that of both methods: they learn from the same ids
+    assert kept.read_bytes() == (made.store.local / FOLDER / kept.name).read_bytes()
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])

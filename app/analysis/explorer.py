@@ -1,7 +1,7 @@
-"""Items as both sides of a pair saw them, with the words in which prompts and answers differ.
+"""Items as both sides of a pair saw them, with the tokens in which prompts and answers differ.
 
-Words are compared, not characters: a mark inside a word says nothing. The comparison is Python's difflib, made here,
-so that the page only shows it. Very long prompts keep their beginning and end.
+Tokens of the base model are compared; words where its tokenizer is not at hand, never characters. The comparison is
+Python's difflib, made here, so that the page only shows it. Very long prompts keep their beginning and end.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from app.analysis.facts import ItemView
+from app.analysis.facts import ItemView, Piece, Pieces
 
 LONGEST = 8_000  # characters of a prompt shown
 _WORD = re.compile(r"\S+\s*|\s+")
@@ -44,21 +44,34 @@ def compared(views: Sequence[ItemView]) -> list[Compared]:
     """The items in their order, prompts and answers split where they differ."""
     made: list[Compared] = []
     for view in views:
-        prompts = differences(shortened(view.x_prompt), shortened(view.y_prompt))
-        answers = differences(view.x_answer, view.y_answer)
+        own = view.tokens or Pieces(
+            words(shortened(view.x_prompt)), words(shortened(view.y_prompt)), words(view.x_answer), words(view.y_answer)
+        )
+        prompts, answers = differences(own.x_prompt, own.y_prompt), differences(own.x_answer, own.y_answer)
         made.append(Compared(view, OUTCOMES[view.x_right, view.y_right], *prompts, *answers))
     return made
 
 
-def differences(left: str, right: str) -> tuple[list[Part], list[Part]]:
-    """Both texts as parts that are shared or differ, word by word; joined parts give the texts back."""
-    a, b = _WORD.findall(left), _WORD.findall(right)
-    matcher = SequenceMatcher(None, [word.strip() for word in a], [word.strip() for word in b], autojunk=False)
+def compared_by(views: Sequence[ItemView]) -> str:
+    """What is compared: tokens, words, or both."""
+    with_tokens = sum(view.tokens is not None for view in views)
+    some = "tokens, or words where a tokenizer is not at hand,"
+    return "tokens" if with_tokens == len(views) else some if with_tokens else "words"
+
+
+def words(text: str) -> tuple[Piece, ...]:
+    """The words of a text, each with the blanks behind it."""
+    return tuple(Piece(word, word.strip()) for word in _WORD.findall(text))
+
+
+def differences(left: Sequence[Piece], right: Sequence[Piece]) -> tuple[list[Part], list[Part]]:
+    """Both texts as parts that are shared or differ, piece by piece; joined parts give the texts back."""
+    names = ([piece.name for piece in side] for side in (left, right))
     made: tuple[list[Part], list[Part]] = ([], [])
-    for tag, i, i_end, j, j_end in matcher.get_opcodes():
-        for parts, words in zip(made, (a[i:i_end], b[j:j_end]), strict=True):
-            if words:
-                parts.append(Part("".join(words), tag != "equal"))
+    for tag, i, i_end, j, j_end in SequenceMatcher(None, *names, autojunk=False).get_opcodes():
+        for parts, pieces in zip(made, (left[i:i_end], right[j:j_end]), strict=True):
+            if pieces:
+                parts.append(Part("".join(piece.text for piece in pieces), tag != "equal"))
     return made
 
 

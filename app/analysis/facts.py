@@ -7,6 +7,22 @@ from typing import NamedTuple
 import pyarrow as pa
 
 
+class Piece(NamedTuple):
+    """A stretch of text that is compared as one: a token, or a word; pieces with one `name` are the same."""
+
+    text: str
+    name: str
+
+
+class Pieces(NamedTuple):
+    """Prompts and answers of an item in the base model's tokens; joined, they give the texts back."""
+
+    x_prompt: tuple[Piece, ...]
+    y_prompt: tuple[Piece, ...]
+    x_answer: tuple[Piece, ...]
+    y_answer: tuple[Piece, ...]
+
+
 class ItemView(NamedTuple):
     """One test item as both sides of a pair saw and answered it; prompts hold their demonstrations."""
 
@@ -21,6 +37,8 @@ class ItemView(NamedTuple):
     target: str
     x_right: bool
     y_right: bool
+    tokens: Pieces | None = None
+    """None: the tokenizer is not at hand."""
 
 
 @dataclass(frozen=True)

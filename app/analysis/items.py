@@ -127,10 +127,10 @@ def _group(rows: Sequence[Mapping[str, object]], analysis: Analysis, responses: 
     kept: dict[Asked, _Side | str] = {}
 
     def side(row: Mapping[str, object], name: str, condition: str) -> _Side | str:
-        asked = _asked(row, name, condition, analysis)
-        if asked not in kept:
-            kept[asked] = _read(responses(asked), asked.columns)
-        return kept[asked]
+        wanted = asked(row, name, condition, analysis)
+        if wanted not in kept:
+            kept[wanted] = _read(responses(wanted), wanted.columns)
+        return kept[wanted]
 
     made: list[_Joined] = []
     for row in rows:
@@ -146,7 +146,8 @@ def _group(rows: Sequence[Mapping[str, object]], analysis: Analysis, responses: 
     return made
 
 
-def _asked(row: Mapping[str, object], name: str, condition: str, analysis: Analysis) -> Asked:
+def asked(row: Mapping[str, object], name: str, condition: str, analysis: Analysis) -> Asked:
+    """The responses of one side (x, y or z) of a row of "pairs"."""
     run = cast(str | None, row["run"])
     shots = cast(int, row["x_shots"]) if str(row["x_condition"]).endswith("few-shot") else analysis.shots
     right = RIGHT.get(str(row["metric"]))

@@ -113,6 +113,7 @@ def _optional(facts: Facts, labels: dict[str, str]) -> Shown:
         "confounds": plain(facts.confounds),
         "gained": plain(facts.gained),
         "explored": explorer.compared(facts.views),
+        "explored_by": explorer.compared_by(facts.views),
         "outcomes": list(explorer.OUTCOMES.values()),
         "overlaps": audits.overlaps(facts.contamination),
         "checked": audits.checked(facts.contamination),

@@ -106,16 +106,19 @@ def load(source: ModelSource, device: str = "cpu") -> LoadedModel:
     return LoadedModel(model.eval().requires_grad_(False), tokenizer, device, source)
 
 
-def tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
-    """The tokenizer alone, without the weights; kept for the life of the process. Raises ModelError as `load`."""
-    return _tokenizer(source)
+def tokenizer(source: ModelSource, *, fetch: bool = True) -> PreTrainedTokenizerBase:
+    """The tokenizer alone, without the weights; kept for the life of the process. Raises ModelError as `load`.
+
+    `fetch`: from the hub, where this machine has it not.
+    """
+    return _tokenizer(source, fetch)
 
 
 @lru_cache(maxsize=8)
-def _tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+def _tokenizer(source: ModelSource, fetch: bool) -> PreTrainedTokenizerBase:
     where, location = _where(source)
     with _faults(source):
-        return AutoTokenizer.from_pretrained(location, **where)
+        return AutoTokenizer.from_pretrained(location, **where | ({} if fetch else {"local_files_only": True}))
 
 
 def missing_parts(folder: str | Path) -> list[str]:

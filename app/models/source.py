@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
-from app.errors import CellError, StoreError
-from app.models.loading import ModelSource
+from app.errors import CellError, ModelError, StoreError
+from app.models.loading import ModelSource, tokenizer
 from app.plan import Base, Needs, Run
 from app.store import Store
 
@@ -38,6 +39,18 @@ def run_source(run: Run, store: Store) -> ModelSource:
 def tuned_folder(run: Run, store: Store) -> Path:
     """A local folder with a tuned model, held against its record. Raises StoreError where it is damaged."""
     return _folder(run_folder(run), str(run.inputs), f"tune/{run.slug}", store)
+
+
+def tokenizer_at_hand(base: Base, store: Store) -> PreTrainedTokenizerBase | None:
+    """The base model's tokenizer where this machine has it and it says where its tokens stand; nothing is fetched."""
+    if base.stored and store.local is None:
+        return None
+    try:
+        stored = ModelSource("checkpoint", str(store.local and store.local / base_folder(base)), None, base.dtype)
+        found = tokenizer(stored if base.stored else base_source(base, store), fetch=False)
+    except ModelError:
+        return None
+    return found if found.is_fast else None
 
 
 def _folder(relative: str, mark: str, slug: str, store: Store) -> Path:

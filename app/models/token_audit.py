@@ -50,10 +50,7 @@ def audit(
     `declared` are the texts that may stand on one side only; a token that lies within one is not compared. Raises
     CellError for a tokenizer that cannot say where in a text its tokens stand.
     """
-    if not tokenizer.is_fast:
-        raise CellError(
-            f"the tokenizer {tokenizer.name_or_path or 'given'} gives no places of tokens: it cannot be audited"
-        )
+    _placed(tokenizer)
     sides = encode(tokenizer, [base, tuned])
     base_answers, tuned_answers = (
         _answers(tokenizer, text, ids, answers) for text, ids in zip((base, tuned), sides, strict=True)
@@ -73,6 +70,33 @@ def audit(
         only_base=" ".join(only_base),
         only_tuned=" ".join(only_tuned),
     )
+
+
+def parts(tokenizer: PreTrainedTokenizerBase, text: str) -> list[tuple[str, str]]:
+    """A text cut where its tokens begin: each stretch with its tokens' names, which a blank joins.
+
+    Several tokens may share a letter; they are one stretch. Raises CellError as `audit`.
+    """
+    _placed(tokenizer)
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False)
+    names = _names(tokenizer, list(encoded["input_ids"]))
+    starts: dict[int, list[str]] = {}
+    for name, (start, _) in zip(names, encoded["offset_mapping"], strict=True):
+        starts.setdefault(start if starts else 0, []).append(name)
+    starts = starts or {0: [""]}  # nothing but blanks, which some tokenizers drop
+    places = [*starts, len(text)]
+    return [
+        (text[start:end], " ".join(told))
+        for start, end, told in zip(places, places[1:], starts.values(), strict=False)
+        if end > start
+    ]
+
+
+def _placed(tokenizer: PreTrainedTokenizerBase) -> None:
+    if not tokenizer.is_fast:
+        raise CellError(
+            f"the tokenizer {tokenizer.name_or_path or 'given'} gives no places of tokens: it cannot be audited"
+        )
 
 
 def _answers(tokenizer: PreTrainedTokenizerBase, text: str, ids: Tokens, answers: Sequence[str]) -> list[Tokens | None]:

@@ -26,7 +26,7 @@ from app.errors import CellError, ModelError, StoreError, TaskError
 from app.evaluation import renderings, requests
 from app.identity import fingerprint
 from app.plan import Ended, Plan
-from app.stages import evidence
+from app.stages import evidence, viewing
 from app.store import Store
 from app.study import Analysis
 from app.tasks.task import Example, Task, TaskData
@@ -176,7 +176,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found)
         limits=found.tables["limits"],
         confounds=audits.confounds(found.pairs.table, renderings, evidence.computed(records)),
         gained=gains.gained(found.tables["items"]),
-        views=evidence.views(planned, store, found.tables["items"], _analysis(planned)),
+        views=viewing.views(planned, store, found.pairs.table, found.tables["items"], _analysis(planned)),
         ladder=any(cell.base.source == "ladder" for cell in planned.cells),
         planned_pairs=_planned_pairs(planned),
     )

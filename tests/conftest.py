@@ -67,16 +67,36 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def undisturbed(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which that study was run without any disturbance; made once, however many processes run the tests."""
+    return _run_once(small_study, 38, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a study of 8 cells."""
+    from small_study import TINY
+
+    path = tmp_path_factory.mktemp("study") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_undisturbed(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of that study."""
+    return _run_once(tiny_study, 8, tmp_path_factory)
+
+
+def _run_once(study: Path, cells: int, factory: pytest.TempPathFactory) -> Path:
     from small_study import finish, start
 
-    base = tmp_path_factory.getbasetemp()
+    base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    store = shared / "undisturbed"
+    store, done = shared / f"undisturbed-{study.stem}", shared / f"undisturbed-{study.stem}.done"
     with FileLock(f"{store}.lock"):
-        if not (shared / "undisturbed.done").exists():
-            process = start(small_study, store)
+        if not done.exists():
+            process = start(study, store)
             output = finish(process)
             assert process.returncode == 0, output
-            assert "38 cells computed, 0 reused, 0 failed" in output
-            (shared / "undisturbed.done").touch()
+            assert f"{cells} cells computed, 0 reused, 0 failed" in output
+            done.touch()
     return store

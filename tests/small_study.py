@@ -1,4 +1,7 @@
-"""A study of 38 cells, small enough to be run again and again, and how tests run it through the command line."""
+"""A study of 38 cells, small enough to be run again and again, one of 8, and how tests run them.
+
+All through the command line.
+"""
 
 import hashlib
 import os
@@ -18,6 +21,17 @@ recipes:
   - {method: full, examples: 640}
   - {method: lora, examples: 320}
 tasks: [first, last, plural, antonym]
+answers: {max_new_tokens: 4}
+test_items: 12
+"""
+TINY = """
+schema_version: 1
+name: tiny
+bases:
+  - {family: llama, source: ladder, sizes: [32x2], pretraining: {tokens: 200000}}
+recipes:
+  - {method: lora, examples: 320}
+tasks: [last, plural]
 answers: {max_new_tokens: 4}
 test_items: 12
 """

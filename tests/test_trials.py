@@ -88,14 +88,15 @@ def killed(payload: Payload, progress: Progress) -> None:
 
 
 def interrupted(payload: Payload, progress: Progress) -> None:
-    """Work that saves its state at step 4 and then fails, until a file appears."""
+    """Work that saves its state at steps 3 and 4 and then fails, until a file appears."""
     progress.save_every = 0.0
     state = progress.state()
     start = torch.load(state, weights_only=True)["step"] if state else 0
     note(payload, f"starts at {start}")
     assert payload.store.local
     if not (payload.store.local.parent / "mended").exists():
-        progress(4, STEPS, lambda path: torch.save({"step": 4}, path))
+        for step in (3, 4):
+            progress(step, STEPS, lambda path, step=step: torch.save({"step": step}, path))
         raise CellError("not yet")
     finish(payload)
 
@@ -241,6 +242,8 @@ def test_the_next_run_goes_on_from_what_a_failed_one_left(store: Store, tmp_path
     (failure,) = run([one], interrupted, store, None, Told())
     assert failure.reason == "not yet"
     (tmp_path / "mended").touch()
+    first, *_ = sorted((tmp_path / "store" / "trials").glob("*/*/checkpoint_*"))
+    os.utime(first, (time.time() + 86400,) * 2)  # the clock was set back between the two
     # Another cell of the same name but other inputs must not take its state.
     other = replace(one, inputs={"name": "other"})
     assert run([other], interrupted, Store(tmp_path / "elsewhere"), None, Told()) == []

@@ -1,7 +1,8 @@
 """What a study may take: pairs that were begun are finished, and no other begins once that would go too far."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.plan.cells import Cell, EvaluateCell, Plan, TuneCell
 
@@ -20,11 +21,11 @@ class Purse:
         planned: Plan,
         to_do: Collection[str],
         seconds: Callable[[str], float | None],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
-        """`seconds`: slug -> what a cell took, None while it is not done."""
+        """`seconds`: slug -> what a cell took, None while it is not done; `now`: left out, a clock that nobody sets."""
         self._limits = planned.study.limits
-        self._seconds, self._now = seconds, now
+        self._seconds, self._now = seconds, now or _steady()
         self._units: dict[str, list[Cell]] = {}
         self._runs: dict[str, list[str]] = {}
         wanted = set(to_do)
@@ -96,6 +97,12 @@ def spent(planned: Plan, seconds: Mapping[str, float]) -> tuple[float, float]:
         took = seconds.get(cell.slug, 0.0) * (needs.gpus or needs.cpus) * needs.workers
         hours[needs.gpus > 0] += took / _HOUR
     return hours[0], hours[1]
+
+
+def _steady() -> Callable[[], datetime]:
+    """The wall clock as it is now, then carried on by the monotonic one: no cell is left because somebody set it."""
+    read, since = datetime.now(UTC), time.monotonic()
+    return lambda: read + timedelta(seconds=time.monotonic() - since)
 
 
 def _unit(cell: Cell) -> str:

@@ -1,9 +1,9 @@
-"""Trials whose store is object storage: what an earlier run left is found, and a store that is away is waited for."""
+"""Cells whose store is object storage: what an earlier run left is found, and a store that is away is waited for."""
 
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,18 +11,19 @@ import ray.cloudpickle
 import torch
 from local_ray import without_ray
 from object_store import Proxy, uri
+from small_study import tables
 
-from app import trials
+from app import stages, trials
 from app.errors import CellError
 from app.launch.session import session
 from app.plan import Base, Cell, Ended, Needs, Schedule
 from app.store import Record, Store
-from app.study import Resources
+from app.study import Resources, load
 from app.trials import STATE, Payload, Progress, Work
 
 # Workers cannot import a test module, so its functions travel whole.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("workers_with_keys")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("workers_with_keys")]
 
 BASE = Base("tiny", "llama", "ladder", "", None, "float32", 1_000, Resources(), False, None, {})
 CELL = Cell("tune", "tune/one", {"name": "one"}, Needs(1, 0, 2**20), 1.0, BASE)
@@ -53,6 +54,35 @@ def impatient(payload: Payload, progress: Progress) -> None:
     payload.store.write_record(Record("tune", payload.cell.slug, payload.cell.inputs, {}))
 
 
+class Silent:
+    """A reporter that tells nobody."""
+
+    def begin(self, cells: Sequence[Cell], reused: Sequence[Cell]) -> None:
+        pass
+
+    def progress(self, slug: str, share: float) -> None:
+        pass
+
+    def failed(self, slug: str, reason: str) -> None:
+        pass
+
+    def waiting(self, reasons: Mapping[str, str]) -> None:
+        pass
+
+
+def clear_after(proxy: Proxy, requests: int) -> threading.Thread:
+    """A thread that ends the disturbance once it has met so many requests."""
+
+    def clear() -> None:
+        while proxy.disturbed < requests:
+            time.sleep(0.02)
+        proxy.clear()
+
+    thread = threading.Thread(target=clear, daemon=True)
+    thread.start()
+    return thread
+
+
 def run(work: Work, store: Store) -> list[Ended]:
     schedule = Schedule([CELL])
     trials.run(schedule, {"tune": work}, store, None, lambda slug, share: None)
@@ -74,14 +104,7 @@ def test_what_a_lost_driver_left_in_object_storage_is_found_and_the_furthest_int
 def test_a_store_that_is_away_for_a_while_costs_a_trial_nothing_but_time(proxy: Proxy, prefix: str) -> None:
     store = Store(uri(proxy.port, prefix), retries=2)  # gives a request up after 0.1 seconds
     proxy.refuse("PUT", "records")
-
-    def back() -> None:
-        while proxy.disturbed < 10:  # three tries and more
-            time.sleep(0.02)
-        proxy.clear()
-
-    returning = threading.Thread(target=back, daemon=True)
-    returning.start()
+    returning = clear_after(proxy, 7)  # more than two tries
     assert run(impatient, store) == []
     assert not returning.is_alive()
     assert CELL.slug in store.records()
@@ -95,3 +118,18 @@ def test_a_store_that_stays_away_fails_a_trial_in_its_sentence(
     (failed,) = run(impatient, Store(uri(proxy.port, prefix), retries=2))
     assert failed.reason.startswith(f"s3://{Path('studies')}/{prefix}/records/tune/one.json cannot be written (")
     assert failed.reason.endswith("run the same command again once it can; finished cells are kept")
+
+
+def test_a_store_that_is_away_while_models_answer_costs_a_study_nothing_but_time(
+    proxy: Proxy, prefix: str, tiny_study: Path, tiny_undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.stages.computing.PAUSE", 0.3)
+    store = Store(uri(proxy.port, prefix), retries=2)
+    proxy.refuse("PUT", "tables/responses")
+    returning = clear_after(proxy, 7)  # more than two tries
+    outcome = stages.run(load(tiny_study), store, None, Silent())
+    assert not outcome.failures
+    assert outcome.computed == 8
+    assert not returning.is_alive()
+    store.fetch("tables", tmp_path / "tables")
+    assert tables(tmp_path) == tables(tiny_undisturbed)

@@ -11,6 +11,7 @@ import pytest
 from object_store import WRITER, server, uri
 from small_study import finish, start, tables
 
+from app.errors import DISK_FULL
 from app.store import Store
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.chaos]
@@ -28,8 +29,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def fill(disk: Path) -> Path:
-    """Leave room for a page alone; what takes the rest."""
+def fill(disk: Path, room: int = _PAGE) -> Path:
+    """Leave so many bytes of room; what takes the rest."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -37,7 +38,7 @@ def fill(disk: Path) -> Path:
                 pass
         except OSError:
             pass
-        file.truncate(file.tell() // _PAGE * _PAGE - _PAGE)
+        file.truncate(file.tell() // _PAGE * _PAGE - room)
     return ballast
 
 
@@ -77,3 +78,18 @@ def test_a_study_whose_workers_have_a_full_disk_for_a_while_ends_with_the_same_t
         assert "8 cells computed, 0 reused, 0 failed" in output
         store.fetch("tables", tmp_path / "tables")
     assert tables(tmp_path) == tables(tiny_undisturbed)
+
+
+def test_a_full_disk_of_the_store_ends_the_run_in_a_sentence_and_the_next_one_completes_it(
+    disk: Path, tiny_study: Path, tiny_undisturbed: Path
+) -> None:
+    ballast, store = fill(disk, room=25 * _PAGE), disk / "store"
+    run = start(tiny_study, store)
+    output = finish(run)
+    assert run.returncode == 1
+    assert DISK_FULL in " ".join(output.split())
+    ballast.unlink()
+    run = start(tiny_study, store)
+    output = finish(run)
+    assert run.returncode == 0, output
+    assert tables(store) == tables(tiny_undisturbed)

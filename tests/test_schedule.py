@@ -128,6 +128,25 @@ def test_the_demo_is_scheduled_near_its_bound(demo: Plan, nodes: int) -> None:
     assert found.bound == bound(schedule(demo, [one.slug for one in demo.cells]), [Nodes(nodes, {"CPU": 1})])
 
 
+@pytest.fixture(scope="module")
+def large() -> Plan:
+    """Some 11,000 cells."""
+    file = load(STUDIES / "ninety.yaml")
+    shots = file.study.shots.model_copy(update={"counts": (1, 2, 4, 8), "seeds": (0, 1)})
+    return expand(file.study.model_copy(update={"shots": shots}), resolve(file))
+
+
+@pytest.mark.parametrize("nodes", [1, 30, 1000])
+def test_ten_thousand_cells_are_scheduled_near_their_bound_and_deaths_lose_none(large: Plan, nodes: int) -> None:
+    slugs = [one.slug for one in large.cells][:10_000]
+    shape = Nodes(nodes, {"CPU": 1, "memory": 2**34})
+    still = simulate(large, slugs, [shape])
+    assert still.makespan <= 1.05 * still.bound
+    mortal = simulate(large, slugs, [replace(shape, lifetime=600, absence=30)])
+    assert mortal.deaths > 0
+    assert mortal.makespan >= still.bound
+
+
 def limited(planned: Plan, **limits: object) -> Plan:
     return planned._replace(study=planned.study.model_copy(update={"limits": Limits(**limits)}))  # type: ignore[arg-type]
 

@@ -21,7 +21,6 @@ bench = typer.Typer(help="Compare the engine with plain, one-by-one work on this
 TOLERANCE = 1e-4
 """Largest difference of two log-probabilities, in nats, that rounding explains in float32."""
 _TASKS = ("nli", "reverse", "job")
-_BATCH_TOKENS = 8_192  # of a study on CPUs
 
 
 class Found(NamedTuple):
@@ -80,8 +79,8 @@ def compare(loaded: "LoadedModel", asked: Sequence[Sequence["ScoreRequest"]]) ->
     """Score the same requests both ways, a task at a time."""
     from app.models import plain_scoring, scoring
 
-    scoring.score(loaded, asked[0][:1], _BATCH_TOKENS)  # what is tried once for a model
-    engine, fast = _timed(lambda: [one for task in asked for one in scoring.score(loaded, task, _BATCH_TOKENS)])
+    scoring.score(loaded, asked[0][:1])  # what is tried once for a model
+    engine, fast = _timed(lambda: [one for task in asked for one in scoring.score(loaded, task)])
     plain, slow = _timed(lambda: [one for task in asked for one in plain_scoring.plain(loaded, task)])
     return differences(fast, slow, engine, plain)
 

@@ -185,3 +185,12 @@ def test_an_unknown_command_is_wrong_input(fewtune: Callable[..., Answer]) -> No
     answer = fewtune("rum")
     assert answer.returncode == 2
     assert "rum" in answer.stderr
+
+
+def test_the_engine_is_compared_with_plain_scoring_number_by_number(
+    fewtune: Callable[..., Answer], base_folder: Path
+) -> None:
+    answer = fewtune("bench", "scoring", "--base", base_folder, "--items", "2", "--shots", "1")
+    assert answer.returncode == 0, answer
+    (row,) = [line for line in answer.stdout.splitlines() if " nats" in line]
+    assert re.search(r"\d+\.\d x .*\d\.\de-\d\d nats .*yes", row)

@@ -93,7 +93,7 @@ class Responder:
 
     def _answer(self, cell: EvaluateCell) -> None:
         started = time.monotonic()
-        held = self._hold(cell)
+        held = self.hold(cell)
         task = catalog.by_name(cell.task.name)
         answers = cast(dict[str, object], cell.inputs["answers"])
         identity = columns(self._study, cell, held.parameters)
@@ -136,7 +136,7 @@ class Responder:
             self._chooser = (wanted, chooser)
         return self._chooser[1]
 
-    def _hold(self, cell: EvaluateCell) -> _Held:
+    def hold(self, cell: EvaluateCell) -> _Held:
         """Have the cell's weights in memory, keeping what is there where possible."""
         torch.set_num_threads(cell.needs.cpus)
         run = cell.answerer

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from app.errors import CellError, StoreError
 from app.plan import Ended, Plan, Standing, expand, standing
 from app.resolve import resolve
-from app.stages.analysing import analyse, correlate
+from app.stages.analysing import analyse, correlate, statistics
 from app.stages.computing import Reporter, compute, feasible
 from app.store import Store
 from app.study import StudyFile, parse
@@ -26,6 +26,7 @@ __all__ = [
     "plan",
     "run",
     "stale_sentence",
+    "statistics",
     "status",
 ]
 

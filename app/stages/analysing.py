@@ -66,7 +66,7 @@ def audit(planned: Plan, store: Store, load: Callable[[Task], TaskData]) -> None
 
 
 class Found(NamedTuple):
-    """The statistics of a study; `tables` by name, as they were written."""
+    """The statistics of a study; `tables` by name, as a store keeps them."""
 
     pairs: pairs.Pairs
     tables: Mapping[str, pa.Table]
@@ -99,6 +99,14 @@ def correlate(planned: Plan, store: Store) -> Found:
         answered = items.items(made.table, analysis, evidence.responses(planned, store), pool)
     for sentence in items.mismatched(answered):
         logging.getLogger(__name__).warning("%s", sentence)
+    found = statistics(scores, made, answered, analysis, study)
+    for name, table in found.tables.items():
+        store.write_table(name, f"tables/{name}.parquet", table)
+    return found
+
+
+def statistics(scores: pa.Table, made: pairs.Pairs, answered: items.Items, analysis: Analysis, study: str) -> Found:
+    """All statistics of pairs whose items are known; nothing is written."""
     made = pairs.without(made, answered.mismatched)
     further = correlation.of_wordings(scores, analysis, study)
     further += attenuation.corrected(answered.table, made.table, analysis, study)
@@ -115,8 +123,6 @@ def correlate(planned: Plan, store: Store) -> Found:
         ),
         "limits": limit.limits(scores, analysis, study),
     }
-    for name, table in found.items():
-        store.write_table(name, f"tables/{name}.parquet", table)
     return Found(made, found, answered)
 
 

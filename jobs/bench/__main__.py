@@ -1,8 +1,9 @@
 """`python -m jobs.bench [PART ...]`: figures, measured here and now, kept in docs/bench.md; no test asserts one.
 
 Parts: scoring, generation, tuning, adapters, end-to-end, growth, peak (against what users have today, and as work
-grows), schedule, cluster, cells, memory, or the path of a study file; left out: all of them, and the demo study.
-FEWTUNE_DATA_MIRROR names the mirror for studies on real data.
+grows), gpu (on a machine with one), schedule, cluster, cells, memory, statistics, demo (how the parts work together);
+left out: all of these. The path of a study file measures that study as demo does. `before REVISION` compares the demo
+study with the code of another revision. FEWTUNE_DATA_MIRROR names the mirror for studies on real data.
 """
 
 import os
@@ -12,22 +13,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 import argparse
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
-from app.errors import FewTuneError
+from app.errors import FewTuneError, InputError
 from jobs.bench import (
     adapters,
+    before,
     cells,
     cluster,
     document,
     end_to_end,
     generation,
+    gpu,
     growth,
+    memory,
+    ninety,
     peak,
     schedule,
     scoring,
@@ -37,8 +43,7 @@ from jobs.bench import (
 from jobs.bench.document import Options, Section
 
 _ROOT = Path(__file__).parents[2]
-_DEMO = _ROOT / "jobs" / "studies" / "demo.yaml"
-_COMPARED: Mapping[str, Callable[[Options], Section]] = {
+_PARTS: Mapping[str, Callable[[Options], Section]] = {
     "scoring": scoring.part,
     "generation": generation.part,
     "tuning": tuning.part,
@@ -46,23 +51,14 @@ _COMPARED: Mapping[str, Callable[[Options], Section]] = {
     "end-to-end": end_to_end.part,
     "growth": growth.part,
     "peak": peak.part,
+    "gpu": gpu.part,
+    "schedule": schedule.part,
+    "cluster": cluster.part,
+    "cells": cells.part,
+    "memory": memory.part,
+    "statistics": ninety.part,
+    "demo": partial(study.part, _ROOT / "jobs" / "studies" / "demo.yaml"),
 }
-_TOLD: Mapping[str, tuple[str, Callable[[Console], None]]] = {
-    "schedule": ("Schedule against its lower bound", schedule.schedule),
-    "cluster": ("A cluster that grows and shrinks", cluster.cluster),
-    "cells": ("What a cell costs beside its work", cells.cells),
-    "memory": ("Memory of the driver", study.memory),
-}
-
-
-def _measure(part: str, options: Options) -> Section:
-    if part in _COMPARED:
-        return _COMPARED[part](options)
-    title, tell = _TOLD.get(part) or (f"The study {Path(part).stem}", lambda c: study.study(Path(part), c))
-    recording = Console(highlight=False, soft_wrap=True, record=True)
-    tell(recording)
-    notes = [line.strip() for line in recording.export_text().splitlines() if line.strip()]
-    return Section(title, "As told by the run, in seconds on the clock of a machine that may be shared.", notes=notes)
 
 
 def main() -> int:
@@ -74,36 +70,58 @@ def main() -> int:
     for one in fields(Options):
         asked.add_argument(f"--{one.name}", type=type(one.default), default=one.default)
     told = asked.parse_args()
-    parts = told.parts or [*_COMPARED, *_TOLD, str(_DEMO)]
-    if len(parts) > 1:
-        return _apart(parts)
+    if told.parts[:1] == ["before"] and len(told.parts) == 2:
+        name, measure = "before", partial(before.part, told.parts[1])
+    elif len(told.parts) == 1:
+        name, measure = _part(told.parts[0])
+    else:
+        return _apart(told.parts, told.out)
     options = Options(**{one.name: getattr(told, one.name) for one in fields(Options)})
     torch.set_num_threads(1)
-    (part,) = parts
-    section = _measure(part, options)
-    name = part if part in {**_COMPARED, **_TOLD} else Path(part).stem
-    document.keep(name, section, _command(part, options), told.date, told.out)
-    if part in _COMPARED:
-        Console(highlight=False, soft_wrap=True).print("\n".join(section.lines()), markup=False)
+    began = time.monotonic()
+    section = measure(options)
+    section.machine = document.machine(told.date) | {"took": f"{time.monotonic() - began:.0f} s"}
+    section.command = _command(told.parts, options)
+    document.keep(name, section, told.out, tuple(_PARTS))
+    print("\n".join(section.lines()))
     return int(any(not gate.passed for _, gate in section.gates))
 
 
-def _apart(parts: Sequence[str]) -> int:
+def _part(name: str) -> tuple[str, Callable[[Options], Section]]:
+    """What measures a part, or a study file. Raises InputError where it is neither."""
+    if name in _PARTS:
+        return name, _PARTS[name]
+    if not Path(name).is_file():
+        raise InputError(f"{name} is neither a part of the bench ({', '.join(_PARTS)}) nor a study file")
+    return Path(name).stem, partial(study.part, Path(name))
+
+
+def _apart(parts: Sequence[str], out: Path) -> int:
     """Each part in a process of its own: none finds memory, threads or libraries as another left them."""
     flags = [one for one in sys.argv[1:] if one not in parts]
+    parts = parts or list(_PARTS)
+    for name in parts:
+        _part(name)
+    if "gpu" in parts and not torch.cuda.is_available():
+        parts = [part for part in parts if part != "gpu"]
+        if not document.kept(out).get("gpu"):
+            document.keep("gpu", gpu.absent(), out, tuple(_PARTS))
     codes = [
         subprocess.run([sys.executable, "-m", "jobs.bench", part, *flags], check=False).returncode  # noqa: S603
         for part in parts
     ]
-    return max(codes)
+    return int(any(codes))  # one that a signal ended counts too, whose code is negative
 
 
-def _command(part: str, options: Options) -> str:
+def _command(parts: Sequence[str], options: Options) -> str:
     """What measures this part again."""
     changed = [(one.name, getattr(options, one.name)) for one in fields(Options)]
     flags = [f"--{name} {value}" for name, value in changed if value != getattr(Options(), name)]
-    shown = part if part in {**_COMPARED, **_TOLD} else os.path.relpath(part, _ROOT)
-    return " ".join(["python -m jobs.bench", shown, *flags])
+    shown = [
+        part if part in (*_PARTS, "before") or not Path(part).is_file() else os.path.relpath(part, _ROOT)
+        for part in parts
+    ]
+    return " ".join(["python -m jobs.bench", *shown, *flags])
 
 
 if __name__ == "__main__":

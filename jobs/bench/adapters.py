@@ -14,7 +14,7 @@ from app.tuning.loop import Schedule, train
 from app.tuning.together import Member
 from app.tuning.together import train as train_together
 from jobs.bench import material
-from jobs.bench.document import Options, Section, Table, verdict
+from jobs.bench.document import Options, Section, Table, Target, verdict
 from jobs.bench.measure import Gate, alternate, hot, refusal, same_number, spread
 
 COUNT, BATCH, RATE = 8, 16, 1e-3
@@ -66,11 +66,13 @@ def compare(name: str, loaded: LoadedModel, examples: Sequence[Encoded], options
     into.gates += [(name, gate) for gate in gates]
     told = refusal(gates)
     if told:
+        into.targets.append(Target(f"{COUNT} adapters together: {name}", None, WANTED))
         into.notes.append(f"{name}: no ratio, since a gate failed: {told}.")
         return
     work = [lambda: together(adapted(loaded), members), lambda: one_by_one(loaded, members)]
     both, alone = alternate(work, COUNT * len(examples), options.rounds, options.device)
     ratio = both.rate / alone.rate
+    into.targets.append(Target(f"{COUNT} adapters together: {name}", ratio, WANTED))
     if ratio < WANTED:
         into.notes.append(f"{name}: together, time goes to {hot(work[0])}.")
     into.figures |= {f"{name}: ratio": ratio, f"{name}: together": both.rate, f"{name}: one by one": alone.rate}

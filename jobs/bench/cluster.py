@@ -3,42 +3,72 @@
 import os
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
 
-from rich.console import Console
-
+from app import nodes
+from app.errors import FewTuneError
 from app.launch.cluster import demo
+from app.store import Store
+from jobs.bench.document import Options, Section, Table, Target
+from jobs.bench.study import spans
 
-_NODES, _IDLE = 2, 6.0  # seconds without work after which a node goes
-_WORK = """
-import sys, time
-import ray
-
-ray.init(log_to_driver=False, logging_level="ERROR")
-
-@ray.remote(num_cpus=1)
-def where(seconds):
-    began = time.time()
-    time.sleep(seconds)
-    return began
-
-began = time.time()
-starts = ray.get([where.remote(3) for _ in range(int(sys.argv[1]))])
-print(f"{min(starts) - began:.1f} s until the first cell runs, {max(starts) - began:.1f} s until all nodes have one")
-ended = time.time()
-while sum(node["Alive"] for node in ray.nodes()) > 1:
-    time.sleep(0.1)
-print(f"back to zero {time.time() - ended - float(sys.argv[2]):.1f} s after the idle time of {sys.argv[2]} s")
+NODES, IDLE = 2, 6.0
+"""Nodes at most, and seconds without work after which one goes."""
+GROWN, GONE = 20.0, 10.0
+"""Seconds: to the first cell, and to nothing once the idle time is over; at most."""
+_LOOK, _PATIENCE = 0.2, 400.0
+_STUDY = f"""
+schema_version: 1
+name: grown
+bases: [{{family: llama, source: ladder, sizes: [32x2], pretraining: {{tokens: 20000, seeds: {list(range(NODES))}}}}}]
+recipes: [{{method: lora, examples: 32}}]
+tasks: [first]
+conditions: [base-few-shot, tuned-direct]
+analysis: {{baseline: null}}
+test_items: 4
 """
+_ABOUT = f"""`python -m jobs.study` on a cluster as `fewtune cluster demo` starts it: a head without room for work, and
+an autoscaler that may add {NODES} nodes of one core. Counted in seconds on the clock from the start of that process,
+its imports included; a cell runs from the moment that its record says its work began in a worker. A node goes
+{IDLE:.0f} s after its last work; counted is what passes beyond that from the last record to the last node's end, while
+the study still writes its tables."""
 
 
-def cluster(console: Console) -> None:
-    """Two lines."""
-    with demo(_NODES, idle_minutes=_IDLE / 60) as running:
-        told = subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "-c", _WORK, str(_NODES), str(_IDLE)],
-            env={**os.environ, **running.environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    console.print(f"0 -> {_NODES} nodes: {told.strip()}")
+def part(options: Options) -> Section:
+    """The section of `python -m jobs.bench cluster`."""
+    section = Section("A cluster that grows and shrinks", _ABOUT)
+    with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root, demo(NODES, idle_minutes=IDLE / 60) as running:
+        file, store = Path(root) / "grown.yaml", Path(root) / "store"
+        file.write_text(_STUDY)
+        client = nodes.gcs(running.gcs_address)
+        began, most = time.time(), 0
+        with (Path(root) / "told.txt").open("w+") as told:
+            command = [sys.executable, "-m", "jobs.study", str(file), "--store", str(store)]
+            environment = {**os.environ, **running.environment}
+            process = subprocess.Popen(command, env=environment, stdout=told, stderr=told)  # noqa: S603 - our own
+            while (up := len(nodes.alive(client)) - 1) or process.poll() is None:
+                most = max(most, up)
+                if process.poll() or time.time() > began + _PATIENCE:
+                    process.kill()
+                    told.seek(0)
+                    raise FewTuneError(f"the study on the cluster did not end well: {told.read()[-2_000:]}")
+                time.sleep(_LOOK)
+        gone = time.time()
+        times = spans(Store(store)).values()
+    begun, ended = sorted(one for one, _ in times), max(one for _, one in times)
+    first, all_busy, back = begun[0] - began, begun[NODES - 1] - began, gone - ended - IDLE
+    section.targets = [
+        Target("from no node to the first cell at work", first, GROWN, "s", at_most=True),
+        Target("back to no node, beyond the idle time", back, GONE, "s", at_most=True),
+    ]
+    section.tables = [Table(("event", "seconds"))]
+    section.tables[0].rows += [
+        ("the first cell at work", f"{first:.1f}"),
+        (f"as many cells at work as there may be nodes ({NODES})", f"{all_busy:.1f}"),
+        ("no node left, beyond the idle time", f"{back:.1f}"),
+    ]
+    section.figures = {"first cell": first, "all nodes": all_busy, "back to zero": back, "nodes": float(most)}
+    section.notes = [f"{most} nodes were up at once."]
+    return section

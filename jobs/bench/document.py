@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -19,10 +20,10 @@ _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _OPENING = """# Bench
 
 Written by `make bench`, from `bench.json` beside it; `python -m jobs.bench PART` measures one part anew and replaces
-its section. Both sides of a ratio ran side by side, in turn, in one process on one thread; times are CPU seconds
-(user and system) of that process, since machines are shared, or seconds on a GPU where the section says so. Imports,
-loading and rendering are counted on neither side. No ratio stands here whose gates did not pass in the same run. A
-target that is not reached says so beside its figure.
+its section, and the rows of the summary that come from it. Unless a section says otherwise, both sides of a ratio ran
+side by side, in turn, in one process on one thread; times are CPU seconds (user and system) of that process, since
+machines are shared, or seconds on a GPU. Imports, loading and rendering are counted on neither side, and what a
+tokenizer remembers is forgotten before each round. No ratio stands here whose gates did not pass in the same run.
 """
 
 
@@ -35,12 +36,44 @@ class Options:
     examples: int = 256
     """To tune with."""
     rounds: int = 3
-    models: int = 4
+    models: int = 10
     """Of the end-to-end study."""
-    tasks: int = 5
+    tasks: int = 10
     """Of the end-to-end study."""
     device: str = "cpu"
     """cuda: models lie on a GPU, and seconds on the clock count."""
+
+
+class Target(NamedTuple):
+    """A figure that the bench is to reach."""
+
+    what: str
+    found: float | None
+    """None: not measured."""
+    wanted: float
+    unit: str = "x"
+    at_most: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether it was measured and lies on the right side."""
+        return self.found is not None and (self.found <= self.wanted if self.at_most else self.found >= self.wanted)
+
+    @property
+    def bound(self) -> str:
+        """What is to be reached, in words."""
+        return f"at {'most' if self.at_most else 'least'} {self.wanted:g} {self.unit}"
+
+    def row(self) -> tuple[str, str, str, str]:
+        """Figure, measured, to reach, reached or not."""
+        if self.found is None:
+            return self.what, "not measured", self.bound, "-"
+        return self.what, f"{self.found:.{_places(self)}f} {self.unit}", self.bound, "yes" if self.reached else "**no**"
+
+
+def _places(target: Target) -> int:
+    """Decimals that keep a measured value apart from its target."""
+    return 3 if target.wanted < 2 else 2 if target.wanted < 100 else 0
 
 
 @dataclass
@@ -65,6 +98,7 @@ class Section:
     """What is compared, and how."""
     gates: list[tuple[str, Gate]] = field(default_factory=list[tuple[str, Gate]])
     """Of which comparison, and what was found."""
+    targets: list[Target] = field(default_factory=list[Target])
     tables: list[Table] = field(default_factory=list[Table])
     figures: dict[str, float] = field(default_factory=dict[str, float])
     """Raw numbers, for programs."""
@@ -76,7 +110,7 @@ class Section:
         """As Markdown."""
         found = [f"## {self.title}", "", self.about, ""]
         for table in self.tables:
-            found += [*table.lines(), ""]
+            found += [*table.lines(), ""] if table.rows else []
         found += [f"- {note}" for note in self.notes] + [""] * bool(self.notes)
         if self.gates:
             held = sum(gate.passed for _, gate in self.gates)
@@ -93,21 +127,55 @@ def verdict(ratio: float, wanted: float) -> str:
     return f"**{ratio:.2f} x**" if ratio >= wanted else f"{ratio:.2f} x (not reached)"
 
 
-def keep(part: str, section: Section, command: str, day: str, folder: Path) -> None:
-    """Put a section into `folder`/bench.json and write `folder`/bench.md anew."""
-    section.machine, section.command = machine(day), command
-    file = folder / "bench.json"
-    held = json.loads(file.read_text()) if file.exists() else {}
-    held[part] = asdict(section) | {"gates": [[where, gate._asdict()] for where, gate in section.gates]}
+def keep(part: str, section: Section, folder: Path, order: Sequence[str] = ()) -> None:
+    """Put a section into `folder`/bench.json and write `folder`/bench.md anew, its sections in the `order` of parts."""
+    held = kept(folder)
+    told: dict[str, object] = asdict(section) | {
+        "gates": [[where, gate._asdict()] for where, gate in section.gates],
+        "targets": [target._asdict() for target in section.targets],
+    }
+    held[part] = told
+    places = {name: place for place, name in enumerate([*order, *(name for name in held if name not in order)])}
+    held = dict(sorted(held.items(), key=lambda one: places[one[0]]))
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
-    lines = [line for kept in held.values() for line in _section(kept).lines()]
-    (folder / "bench.md").write_text("\n".join([_OPENING, *lines]).rstrip() + "\n")
+    (folder / "bench.json").write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
+    sections = [_section(one) for one in held.values()]
+    lines = [line for one in sections for line in one.lines()]
+    (folder / "bench.md").write_text("\n".join([_OPENING, *summary(sections), "", *lines]).rstrip() + "\n")
 
 
-def _section(kept: dict[str, object]) -> Section:
-    read = Section(**kept)  # pyright: ignore[reportArgumentType]  # our own file
+def kept(folder: Path) -> dict[str, dict[str, object]]:
+    """The sections that `folder`/bench.json holds, by part."""
+    file = folder / "bench.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def summary(sections: Sequence[Section]) -> list[str]:
+    """Every target of the sections, as a table."""
+    table = Table(("part", "figure", "measured", "to reach", "reached"))
+    table.rows += [
+        (f"[{one.title}](#{_anchor(one.title)})", *target.row()) for one in sections for target in one.targets
+    ]
+    targets = [target for one in sections for target in one.targets]
+    measured = [target for target in targets if target.found is not None]
+    reached = sum(target.reached for target in measured)
+    missing = len(targets) - len(measured)
+    told = f"{reached} of {len(measured)} targets reached" + (
+        f"; {missing} not measured on this machine." if missing else "."
+    )
+    return ["## Summary", "", told, "", *table.lines()]
+
+
+def _anchor(title: str) -> str:
+    """What a heading is linked by."""
+    kept = "".join(one for one in title.lower() if one.isalnum() or one in " -_")
+    return kept.replace(" ", "-")
+
+
+def _section(told: dict[str, object]) -> Section:
+    read = Section(**told)  # pyright: ignore[reportArgumentType]  # our own file
     read.tables = [Table(**table) for table in read.tables]  # pyright: ignore[reportCallIssue]
+    read.targets = [Target(**target) for target in read.targets]  # pyright: ignore[reportCallIssue]
     read.gates = [(where, Gate(**gate)) for where, gate in read.gates]  # pyright: ignore[reportCallIssue]
     return read
 

@@ -5,28 +5,25 @@ every process, import and load. Counted is the CPU time of the whole tree of pro
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import psutil
 import pyarrow.compute as pc
 import yaml
 
 from app.store import Store
 from jobs.bench import material, rivals
-from jobs.bench.document import Options, Section, Table
+from jobs.bench.document import Options, Section, Table, Target
 from jobs.bench.measure import Gate, refusal
+from jobs.bench.spending import how, spend
 
 TASKS = ("antonym", "outlier", "job", "hobby", "last", "reverse", "add", "min", "coreference", "nli")
+FASTER = 1.0
 SIZES = ("48x2", "64x2")
 SETTINGS: Mapping[str, float] = {"batch": 16, "learning_rate": 1e-3, "examples": 320, "items": 40}
-_POLL = 0.2
 _ABOUT = """`fewtune run` on a study (every base model tuned by LoRA on 320 examples; each task few-shot on the base
 model and zero-shot on the tuned one) against a shell loop that tunes each model by `SFTTrainer` (answers only,
 grouped by length) and runs `lm_eval` once for the base model and once for the tuned one, all tasks in one process
@@ -84,46 +81,6 @@ test_items: {items}
 """
 
 
-class Spent(NamedTuple):
-    """What a command took."""
-
-    cpu: float
-    """Seconds of all processes below it, user and system."""
-    wall: float
-
-
-def spend(command: Sequence[str], folder: Path) -> Spent:
-    """Run a command to its end. Raises CalledProcessError, with the end of what it said, where it fails."""
-    told = (folder / "told.txt").open("w+")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    began = time.monotonic()
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=told, stderr=told)  # noqa: S603 - our own
-    seen: dict[tuple[int, float], float] = {}
-    root = psutil.Process(process.pid)
-    while process.poll() is None:
-        for one in _tree(root):
-            try:
-                times = one.cpu_times()
-                seen[one.pid, one.create_time()] = times.user + times.system
-            except psutil.Error:
-                continue  # it ended between the two questions; what it had taken before is kept
-        time.sleep(_POLL)
-    wall = time.monotonic() - began
-    told.seek(0)
-    text = told.read()[-3_000:]
-    told.close()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, list(command), text)
-    return Spent(sum(seen.values()), wall)
-
-
-def _tree(root: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
 def part(options: Options) -> Section:
     """The section of `python -m jobs.bench end-to-end`."""
     rivals.quiet()
@@ -139,11 +96,13 @@ def part(options: Options) -> Section:
         where = f"{len(models)} models x {len(tasks)} tasks"
         section.gates += [(where, gate) for gate in gates]
         tuned = _theirs(folder, "tuned", "direct", tasks, models)
-    told = refusal(gates)
+    told, what = refusal(gates), f"a study of {where}, against a loop over TRL and lm-eval"
     if told:
+        section.targets.append(Target(what, None, FASTER))
         section.notes.append(f"{where}: no ratio, since a gate failed: {told}.")
         return section
     ratio = theirs.cpu / ours.cpu
+    section.targets.append(Target(what, ratio, FASTER))
     section.figures = {"ratio": ratio, "fewtune": ours.cpu, "loop": theirs.cpu}
     section.tables[0].rows += [
         ("TRL and lm-eval in a loop", f"{theirs.cpu:.0f}", f"{theirs.wall:.0f}", ""),
@@ -151,6 +110,7 @@ def part(options: Options) -> Section:
     ]
     means = [sum(side.values()) / len(side) for side in (mine["tuned-direct"], tuned)]
     section.notes = [
+        how(ours, theirs),
         f"{where}, {SETTINGS['items']:.0f} items and {SETTINGS['examples']:.0f} examples each.",
         f"Mean accuracy of the tuned models: {means[0]:.3f} ours, {means[1]:.3f} theirs (other draws of the mixture "
         f"and another order of batches, so they need not be equal).",

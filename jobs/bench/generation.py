@@ -10,14 +10,14 @@ from app.models.loading import LoadedModel
 from app.models.tokens import encode
 from app.tasks import prompts
 from jobs.bench import material, rivals
-from jobs.bench.document import Options, Section, Table, verdict
+from jobs.bench.document import Options, Section, Table, Target, verdict
 from jobs.bench.material import Rendered
 from jobs.bench.measure import Gate, alternate, digest, hot, refusal, same_prompts, spread, timed
+from jobs.bench.scoring import tree
 
 NEW = 8
 WANTED = 3.0
 BATCHES = (1, 8, 32, 64)
-_BATCH_TOKENS = 8_192
 _HEAD = ("model", "items", "tokens of prompts", "same texts", "lm-eval, items/s", "engine, items/s", "ratio", "rounds",
          "to reach")  # fmt: skip
 _ABOUT = """Five-shot items of four generated tasks, answered greedily up to a newline or 8 tokens, against
@@ -31,7 +31,7 @@ def generate(loaded: LoadedModel, asked: Rendered) -> list[str]:
     return [
         one.text
         for rows in asked.values()
-        for one in generation.generate(loaded, [row.context for row in rows], NEW, prompts.STOP, _BATCH_TOKENS)
+        for one in generation.generate(loaded, [row.context for row in rows], NEW, prompts.STOP)
     ]
 
 
@@ -59,27 +59,42 @@ def compare(loaded: LoadedModel, name: str, options: Options, folder: Path, into
     some = instances[::4]
     wrappers[8].generate_until(some[:2], disable_tqdm=True)  # warm
     generate(loaded, {task: rows[:2] for task, rows in asked.items()})
-    times = {b: timed(lambda w=w: w.generate_until(some, disable_tqdm=True)).seconds for b, w in wrappers.items()}
+    times = {
+        b: timed(lambda w=w: w.generate_until(some, disable_tqdm=True), loaded.device).seconds
+        for b, w in wrappers.items()
+    }
     batch = min(times, key=times.__getitem__)
     work = (lambda: generate(loaded, asked), lambda: wrappers[batch].generate_until(instances, disable_tqdm=True))
     engine, rival = alternate(work, len(instances), options.rounds, loaded.device)
     found = gates(asked, tasks, engine.result, rival.result)
     into.gates += [(name, gate) for gate in found]
-    told = refusal(found)
+    told, what = refusal(found), f"generation against lm-eval: {name}"
     if told:
+        into.targets.append(Target(what, None, WANTED))
         into.notes.append(f"{name}: no ratio, since a gate failed: {told}.")
         return
     ratio = engine.rate / rival.rate
     into.figures |= {f"{name}: ratio": ratio, f"{name}: engine": engine.rate, f"{name}: lm-eval": rival.rate}
     tokens = sum(map(len, encode(loaded.tokenizer, [row.context for rows in asked.values() for row in rows])))
+    into.targets.append(Target(what, ratio, WANTED))
     if ratio < WANTED:
-        into.notes.append(f"{name}: the engine's time goes to {hot(work[0])}.")
+        into.notes.append(f"{name}: {_limit(loaded, asked, tokens)} The engine's time goes to {hot(work[0])}.")
     into.tables[-1].rows.append(
         (
             name, f"{len(instances)}", f"{tokens:,}", found[1].told, f"{rival.rate:.1f} (batch {batch})",
             f"{engine.rate:.1f}", verdict(ratio, WANTED), spread(engine, rival), f"{WANTED:.0f} x",
         )
     )  # fmt: skip
+
+
+def _limit(loaded: LoadedModel, asked: Rendered, tokens: int) -> str:
+    """What sharing could give, in a sentence: prompts shared as a tree, what is written shared by nobody."""
+    least = sum(tree(encode(loaded.tokenizer, [row.context for row in rows])) for rows in asked.values())
+    new = NEW * sum(map(len, asked.values()))
+    return (
+        f"sharing tokens alone could give at most {(tokens + new) / (least + new):.1f} x: {least:,} in the place of "
+        f"{tokens:,} tokens of prompts, and up to {new:,} to write on either side."
+    )
 
 
 def part(options: Options) -> Section:

@@ -33,6 +33,7 @@ TASK_NAMES = ("job", "reverse", "track", "nli")
 TUNED_ON = ("plural", "color", "currency", "first", "count", "member", "track", "sentiment", "older", "bigger")
 SHOTS = 5
 SHAPES: Mapping[str, Mapping[str, int]] = {
+    "ladder-small": {"hidden": 32, "layers": 2, "heads": 2, "feed": 64, "vocabulary": 640, "context": 1_024},
     "llama-6m": {"hidden": 256, "layers": 6, "heads": 8, "feed": 688, "vocabulary": 6_400, "context": 1_024},
     "smollm2-small": {"hidden": 192, "layers": 6, "heads": 3, "feed": 512, "vocabulary": 49_152, "context": 1_024},
     "wide-vocabulary": {"hidden": 64, "layers": 2, "heads": 2, "feed": 176, "vocabulary": 128_256, "context": 1_024},

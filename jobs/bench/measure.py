@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, cast
 
 import torch
 
+from app.models import pieces
+
 TOLERANCE = 1e-3
 """Largest difference of two log-probabilities, in nats, that counts as the same number in float32."""
 
@@ -126,17 +128,22 @@ class Pace(NamedTuple):
 
 
 def alternate(sides: Sequence[Callable[[], object]], done: int, rounds: int, device: str = "cpu") -> list[Pace]:
-    """Time every side `rounds` times, in turn, each round in the reverse order of the one before."""
+    """Time every side `rounds` times, in turn, each round in the reverse order of the one before.
+
+    What a tokenizer has read is forgotten before each: the harness remembers nothing from one round to the next.
+    """
     found: list[list[Timed]] = [[] for _ in sides]
     for number in range(rounds):
         order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
         for place in order:
+            pieces.forget()
             found[place].append(timed(sides[place], device))
     return [Pace(tuple(one.seconds for one in side), done, side[0].result) for side in found]
 
 
 def hot(work: Callable[[], object], lines: int = 6) -> str:
     """The functions in which `work` spends most of its time, with their shares: what limits it."""
+    pieces.forget()
     profile = cProfile.Profile()
     profile.runcall(work)
     stats = cast(Mapping[tuple[str, int, str], tuple[int, int, float, float, object]], pstats.Stats(profile).stats)  # pyright: ignore

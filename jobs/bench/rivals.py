@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from app.errors import InputError
@@ -49,6 +50,7 @@ class Harness:
 
     def __init__(self, loaded: LoadedModel, folder: Path) -> None:
         self._loaded = loaded
+        self.device = loaded.device
         self._folder = folder
         self._hf = module("lm_eval.models.huggingface").HFLM
         self._task = module("lm_eval.api.task").ConfigurableTask
@@ -134,7 +136,7 @@ def trainer(
         "save_strategy": "no",
         "logging_strategy": "no",
         "gradient_checkpointing": False,
-        "bf16": False,
+        "bf16": next(model.parameters()).dtype == torch.bfloat16,
         "use_cpu": next(model.parameters()).device.type == "cpu",
         "disable_tqdm": True,
         "completion_only_loss": answers_only,

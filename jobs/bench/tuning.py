@@ -19,7 +19,7 @@ from app.models.loading import LoadedModel, causal
 from app.tuning.encoding import Encoded
 from app.tuning.loop import Result, Schedule, train
 from jobs.bench import material, rivals
-from jobs.bench.document import Options, Section, Table, verdict
+from jobs.bench.document import Options, Section, Table, Target, verdict
 from jobs.bench.measure import Gate, Pace, alternate, digest, hot, refusal, same_number, spread, timed
 
 BATCH, RATE = 16, 1e-4
@@ -151,6 +151,7 @@ def _row(setup: Setup, how: Arrangement, wanted: float, options: Options, folder
     into.gates += [(where, gate) for gate in gates]
     told = refusal(gates)
     if told:
+        into.targets.append(Target(f"tuning against TRL: {where}", None, wanted))
         into.notes.append(f"{where}: no ratio, since a gate failed: {told}.")
         return
     work: list[Callable[[], object]] = [lambda: ours(models.pop(), setup.examples), lambda: trainers.pop().train()]
@@ -160,9 +161,12 @@ def _row(setup: Setup, how: Arrangement, wanted: float, options: Options, folder
 
 def _tell(setup: Setup, how: Arrangement, loop: Pace, trl: Pace, wanted: float, into: Section) -> None:
     where, ratio = f"{setup.name}, {how.name}", loop.rate / trl.rate
+    into.targets.append(Target(f"tuning against TRL: {where}", ratio, wanted))
     if ratio < wanted:
         model = setup.fresh()
-        into.notes.append(f"{where}: the loop's time goes to {hot(lambda: ours(model, setup.examples))}.")
+        into.notes.append(
+            f"{where}: {_limit(setup, how)} The loop's time goes to {hot(lambda: ours(model, setup.examples))}."
+        )
     tokens, labels = sum(len(e.ids) for e in setup.examples), sum(e.answer for e in setup.examples)
     into.figures |= {f"{where}: ratio": ratio, f"{where}: loop": loop.rate, f"{where}: TRL": trl.rate}
     into.tables[-1].rows.append(
@@ -171,6 +175,24 @@ def _tell(setup: Setup, how: Arrangement, loop: Pace, trl: Pace, wanted: float, 
             f"{loop.rate:.1f}", verdict(ratio, wanted), spread(loop, trl), f"{wanted} x",
         )
     )  # fmt: skip
+
+
+def _limit(setup: Setup, how: Arrangement) -> str:
+    """What leaving out the logits of prompts could give, in a sentence, by the arithmetic of the matrices."""
+    model = causal(setup.loaded)
+    head = model.get_output_embeddings().weight.numel()  # pyright: ignore[reportOptionalMemberAccess]
+    body = sum(
+        p.numel()
+        for name, p in model.named_parameters()
+        if p.ndim == 2 and "embed" not in name and "lm_head" not in name
+    )
+    tokens, labels = sum(len(e.ids) for e in setup.examples), sum(e.answer for e in setup.examples)
+    possible = tokens * (body + head) / (tokens * body + labels * head)
+    return (
+        f"both sides run {tokens:,} tokens through {body:,} parameters of layers; logits of {labels:,} answer tokens "
+        f"in the place of all, over {head:,} parameters of the head, save at most {possible:.1f} x of the arithmetic, "
+        f"before padding."
+    )
 
 
 def setups(folder: Path, count: int, device: str) -> list[Setup]:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.cli.bench import differences
+from app.models import pieces
 from app.models.scoring import OptionScores
 from jobs.bench import document
-from jobs.bench.document import Section, Table
+from jobs.bench.document import Section, Table, Target
+from jobs.bench.material import pieces as pieces_tokenizer
 from jobs.bench.measure import Answered, Gate, Pace, alternate, digest, refusal, same_answers, same_number, spread
 
 OURS = Answered(digest([["context", " a"]]), ((-1.0, -2.0, -3.0), (-4.0, -0.5, -4.2)), (0, 2))
@@ -68,13 +70,35 @@ def test_the_command_line_sees_every_difference() -> None:
 
 def test_a_part_replaces_its_own_section(tmp_path: Path) -> None:
     first = Section("One", "About one.", tables=[Table(("a", "b"), [("1", "2")])], figures={"ratio": 2.0})
-    document.keep("one", first, "python -m jobs.bench one", "", tmp_path)
+    document.keep("one", first, tmp_path)
     failed = Section("Two", "About two.", gates=[("here", Gate("same prompts", False, "x and y"))])
-    document.keep("two", failed, "python -m jobs.bench two", "2030-01-31", tmp_path)
-    document.keep("one", Section("One", "Again."), "python -m jobs.bench one", "", tmp_path)
+    failed.machine = {"date": "2030-01-31"}
+    document.keep("two", failed, tmp_path)
+    document.keep("one", Section("One", "Again."), tmp_path)
     text = (tmp_path / "bench.md").read_text()
     assert "Again." in text
     assert "About one." not in text
     assert "| here | same prompts | **no** | x and y |" in text
     assert text.index("## One") < text.index("## Two")
     assert json.loads((tmp_path / "bench.json").read_text())["two"]["machine"]["date"] == "2030-01-31"
+
+
+def test_the_summary_tells_every_target_first_and_in_the_order_of_parts(tmp_path: Path) -> None:
+    slow = Section("Slow", "", targets=[Target("seconds", 21.0, 20.0, "s", at_most=True)])
+    fast = Section("Fast one", "", targets=[Target("ratio", 16.6, 15.0), Target("on a GPU", None, 5.0)])
+    document.keep("slow", slow, tmp_path, ("fast", "slow"))
+    document.keep("fast", fast, tmp_path, ("fast", "slow"))
+    text = (tmp_path / "bench.md").read_text()
+    assert text.index("## Summary") < text.index("## Fast one") < text.index("## Slow")
+    assert "1 of 2 targets reached; 1 not measured on this machine." in text
+    assert "| [Fast one](#fast-one) | ratio | 16.60 x | at least 15 x | yes |" in text
+    assert "| [Fast one](#fast-one) | on a GPU | not measured | at least 5 x | - |" in text
+    assert "| [Slow](#slow) | seconds | 21.00 s | at most 20 s | **no** |" in text
+
+
+def test_each_round_reads_its_texts_anew() -> None:
+    tokenizer = pieces_tokenizer()
+    known: list[bool] = []
+    work = lambda: known.append(tokenizer in pieces._known) or pieces.encode(tokenizer, ["a\nb"])  # noqa: E731
+    alternate([work, work], 1, 2)
+    assert known == [False] * 4

@@ -73,7 +73,7 @@ def keep(payload: Payload, made: Prepared, result: Result) -> None:
     cell = cast(TuneCell, payload.cell)
     artefacts = _save(cell.run, made, result, payload.store)
     seconds = time.monotonic() - made.started
-    facts = {**result.tuned._asdict(), **made.facts}
+    facts = {**result.tuned._asdict(), **made.facts, "ways": result.ways}
     payload.store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, versions(), artefacts))
 
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from app.errors import CellError
 from app.tuning.encoding import Encoded
+from app.tuning.kernels import quicken
 from app.tuning.loss import shared
 from app.tuning.probes import Form, form
 from app.tuning.rows import laid
@@ -77,6 +78,8 @@ class Result(NamedTuple):
     """Of each step, in nats per answer token."""
     weights: Mapping[str, torch.Tensor] | None
     """Trained weights on the first worker, where the model itself holds but a part of them (zero3)."""
+    ways: Mapping[str, object]
+    """How it was computed, for the record: the form of the model, whether its layers were compiled."""
 
 
 def train(
@@ -99,6 +102,7 @@ def train(
     passes = schedule.passes(team.size)
     settings = Settings(schedule.learning_rate, schedule.weight_decay, schedule.max_gradient, passes, schedule.autocast)
     how = form(model)  # while it still lies whole on its device
+    compiled = quicken(model, len(plan)) if team.size == 1 else "no: several workers"
     hands = stepper(model, settings, team)
     losses = [] if state is None else _restore(state, hands)
     model.train()
@@ -117,7 +121,7 @@ def train(
         losses.append(loss)
         report(step + 1, len(plan), lambda path: _save(path, hands, losses))
     model.eval()
-    return Result(told(examples, plan, losses), losses, hands.weights())
+    return Result(told(examples, plan, losses), losses, hands.weights(), {**how._asdict(), "compiled": compiled})
 
 
 def told(examples: Sequence[Encoded], plan: Sequence[Sequence[int]], losses: Sequence[float]) -> Tuned:

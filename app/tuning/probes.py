@@ -41,7 +41,9 @@ def form(model: nn.Module) -> Form:
         trains = model.training
         model.eval()  # dropout would make any two passes differ
         with torch.no_grad():
-            _forms[bare] = Form(_way(bare), not _alike(bare, padded(_TRIED)), _alike(bare, packed(_TRIED, _ROOM)))
+            alone = torch.cat([_logits(bare, padded([example])) for example in _TRIED])
+            masked, packs = not _alike(bare, padded(_TRIED), alone), _alike(bare, packed(_TRIED, _ROOM), alone)
+            _forms[bare] = Form(_way(bare), masked, packs)
         model.train(trains)
     return _forms[bare]
 
@@ -64,9 +66,8 @@ def _logits(model: PreTrainedModel, rows: Rows) -> torch.Tensor:
     return logits.flatten(0, 1)[rows.places].float()
 
 
-def _alike(model: PreTrainedModel, rows: Rows) -> bool:
+def _alike(model: PreTrainedModel, rows: Rows, alone: torch.Tensor) -> bool:
     """Whether rows without a mask, which hold `_TRIED`, give what each example gives alone."""
-    alone = torch.cat([_logits(model, padded([example])) for example in _TRIED])
     try:
         found = _logits(model, rows)
     except _FAULTS:

@@ -116,7 +116,8 @@ def train(model: PeftModel, members: Mapping[str, Member], state: Path | None, r
     model.eval()
     for adapter in adapters:
         adapter.write_back()
-    return {a.name: Result(told(a.member.examples, a.plan, a.losses), a.losses, None) for a in adapters}
+    ways = {**how._asdict(), "compiled": "no: adapters of several runs share its layers"}
+    return {a.name: Result(told(a.member.examples, a.plan, a.losses), a.losses, None, ways) for a in adapters}
 
 
 def save(model: PeftModel, name: str, folder: Path) -> None:

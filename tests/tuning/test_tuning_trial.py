@@ -74,6 +74,8 @@ def test_the_record_says_what_was_seen_and_is_that_of_the_plan(made: Made, metho
     assert sum(record.result["drawn"].values()) == 480  # type: ignore[attr-defined]
     assert record.result["cut"] == 0
     assert 0 < record.result["loss"] < 6  # type: ignore[operator]
+    ways = {"way": "fused", "masked": False, "packs": True, "compiled": "no: on a CPU it does not pay"}
+    assert record.result["ways"] == ways
 
 
 def test_adapters_are_an_adapter_that_peft_loads_by_itself(made: Made, base_folder: Path) -> None:

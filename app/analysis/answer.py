@@ -103,6 +103,14 @@ def answer(rows: Sequence[Row]) -> Answer:
     return Answer(f"{title}: {removed}, {interval}.", rival, title)
 
 
+def marked(said: Answer, finished: int, planned: int) -> Answer:
+    """The answer marked as such while pairs are missing."""
+    if finished >= planned:
+        return said
+    sentence = f"Provisional, {finished:,} of {planned:,} pairs: {said.sentence}"
+    return said._replace(sentence=sentence, picture=f"Provisional: {said.picture}")
+
+
 def _intervened(rows: Sequence[Row], main: Row) -> str:
     """What the pairs say that the answer leaves out, where base models lack tasks by design."""
     everything = find(rows, "doubly_centred")

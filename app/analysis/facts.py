@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from app.analysis.outlook import Outlook
+
 
 class Piece(NamedTuple):
     """A stretch of text that is compared as one: a token, or a word; pieces with one `name` are the same."""
@@ -84,9 +86,9 @@ class Facts:
     """What the items that only tuned models solve have in common."""
     views: Sequence[ItemView] = ()
     """A sample of items for the explorer."""
-    power: str = ""
-    """What a study of this design can tell, in words."""
+    power: Outlook | None = None
+    """What a study of this design can tell."""
     cost: str = ""
-    """Money, in words; empty: nothing is said."""
+    """Hours of cores and of GPUs, in words, and money where prices are known; empty: nothing is said."""
     made: str = ""
     """When, in words; empty: nothing is said."""

@@ -5,11 +5,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from app.analysis import agreement, attenuation, components, correlation, noise_free, pairs, report
+from app.analysis import agreement, attenuation, components, correlation, noise_free, outlook, pairs, report
 from app.analysis.facts import Facts
 from app.analysis.given import Own
 from app.errors import InputError
 from app.identity import fingerprint, versions
+
+_EXPERIMENTS = 60
+"""Simulated studies of the power section: a second or so, where a store keeps the result of more."""
 
 
 class Analysed(NamedTuple):
@@ -43,6 +46,12 @@ def analyse(own: Own) -> Analysed:
     return Analysed(made, found)
 
 
+def _outlook(found: Analysed, own: Own) -> outlook.Outlook | None:
+    """What scores of this design can tell."""
+    design = outlook.realised(found.pairs.table, own.analysis.cluster_by)
+    return outlook.outlook(design, _EXPERIMENTS) if design else None
+
+
 def files(own: Own, found: Analysed, command: Sequence[str], origin: str) -> dict[str, bytes]:
     """The report's files; `command` makes it again, `origin` says in words what was read."""
     facts = Facts(
@@ -54,6 +63,7 @@ def files(own: Own, found: Analysed, command: Sequence[str], origin: str) -> dic
         items=found.tables.get("items"),
         agreement=found.tables.get("agreement"),
         components=found.tables.get("components"),
+        power=_outlook(found, own),
         planned_pairs=found.pairs.table.num_rows,  # nothing is still to come
     )
     return report.render(found.pairs, found.tables["correlations"], own.scores, own.analysis, facts)

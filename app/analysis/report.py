@@ -7,12 +7,13 @@ clock in here, only what the caller states in `Facts`.
 """
 
 from pathlib import Path
+from typing import cast
 
 import jinja2
 import pyarrow as pa
 
 from app.analysis import export
-from app.analysis.answer import answer, number, rows_of
+from app.analysis.answer import Answer, number, rows_of
 from app.analysis.facts import Facts
 from app.analysis.figure import picture
 from app.analysis.figures import figures
@@ -37,7 +38,7 @@ def render(
         "components": facts.components,
         "limits": facts.limits,
     }
-    drawn = picture(pairs.table, rows, answer(rows))
+    drawn = picture(pairs.table, rows, cast(Answer, shown["answer"]))
     return {
         "index.html": _environment(html=True).get_template("report.html.j2").render(shown).encode(),
         "report.md": _environment(html=False).get_template("report.md.j2").render(shown).encode(),

@@ -11,7 +11,7 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from app.analysis import audits, effects, explorer, forest, item_summary, points, summary, variances
-from app.analysis.answer import Row, answer, bounds, find, main_filter, number
+from app.analysis.answer import Row, answer, bounds, find, main_filter, marked, number
 from app.analysis.change import changes
 from app.analysis.facts import Facts
 from app.analysis.methods import Extent, cautions, methods
@@ -61,12 +61,13 @@ def _extent(
         counts["families"], counts["bases"], counts["tasks"], items, shots, planned - len(records), facts.ladder
     )
     return {
+        "answer": marked(answer(rows), len(records), planned),
         "finished": len(records),
         "planned": planned,
         "counts": counts,
         "missing": summary.missing(pairs.missing),
         "lost": max(planned - len(records), len(pairs.missing)),
-        "changes": changes(rows, len(records), planned, facts.power),
+        "changes": changes(rows, len(records), planned, facts.power.short if facts.power else ""),
         "words": methods(rows, analysis, extent),
         "cautions": cautions(rows, analysis, extent, summary.cut_prompts(scores)),
     }
@@ -75,7 +76,6 @@ def _extent(
 def _estimates(rows: list[Row]) -> Shown:
     """What comes from the correlations alone."""
     return {
-        "answer": answer(rows),
         "intact": main_filter(rows) != "all",
         "levels": forest.by_level(rows),
         "subsets": forest.by_subset(rows),

@@ -5,6 +5,7 @@ along the cells that need it and no others; what was finished stays.
 """
 
 import logging
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
     Raises StudyError, TaskError or StoreError before anything is computed; `replace` computes stale cells anew.
     """
     planned = plan(file)
+    command = _command(file, store, mirror)
     if mirror is not None:  # workers have a working folder of their own
         mirror = str(Path(mirror).resolve())
     store.check(file.study.name)
@@ -75,7 +77,7 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
         to_do = {cell.slug for cell in found.new} | {cell.slug for cell, _ in found.stale}
         cells = [cell for cell in planned.cells if cell.slug in to_do]
         feasible(cells)
-        store.keep(file.study.name, file.text, file.path)
+        store.keep(file.study.name, file.text, file.path, command)
         reporter.begin(cells, found.reused)
         failed, left = compute(planned, to_do, store, mirror, reporter)
         evaluated = store.records("evaluate")
@@ -85,6 +87,16 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
             raise CellError(f"nothing was computed: {left[0].reason}")
     done = len(to_do) - len(failed) - len(left)
     return Outcome(planned, tuple(failed), tuple(left), done, len(found.reused))
+
+
+def _command(file: StudyFile, store: Store, mirror: str | None) -> str:
+    """The run as a reader may type it, with the paths that were given."""
+    words, here, root = ["fewtune", "run", str(file.path)], Path.cwd(), store.root
+    if store.local is not None and store.local.is_relative_to(here):
+        root = str(store.local.relative_to(here))
+    if root != f"stores/{file.study.name}":
+        words += ["--store", root]
+    return shlex.join(words + (["--data-mirror", mirror] if mirror else []))
 
 
 def of_store(root: str) -> tuple[StudyFile, Store]:

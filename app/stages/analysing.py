@@ -1,6 +1,8 @@
 """From records to tables and report, and the checks that stand beside them."""
 
+import json
 import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, cast
@@ -14,24 +16,27 @@ from app.analysis import (
     audits,
     components,
     correlation,
+    designs,
     gains,
     gather,
     items,
     limit,
     noise_free,
+    outlook,
     pairs,
     report,
 )
-from app.errors import CellError, ModelError, StoreError, TaskError
+from app.errors import CellError, ModelError, StoreError, StudyError, TaskError
 from app.evaluation import renderings, requests
 from app.identity import fingerprint
 from app.plan import Ended, Plan
 from app.stages import evidence, viewing
-from app.store import Store
+from app.store import Record, Store
 from app.study import Analysis
 from app.tasks.task import Example, Task, TaskData
 from app.tuning import overlaps
 
+POWER = "power.json"
 CONTAMINATION, RENDERINGS = "tables/contamination.parquet", "tables/renderings.parquet"
 _READERS = 4  # of responses: many small files
 _IDENTITY = b"fewtune.identity"  # of what a table was made from, where making it anew would take long
@@ -148,6 +153,41 @@ def _table(store: Store, name: str, path: str) -> pa.Table | None:
         return None
 
 
+def _command(store: Store) -> str:
+    """What made the store; of one that does not say so, what goes on with it."""
+    told = (store.header() or {}).get("command")
+    return str(told) if told else shlex.join(["fewtune", "run", store.shown("study.yaml"), "--store", store.root])
+
+
+def _cost(planned: Plan, records: Mapping[str, Record]) -> str:
+    """Hours of cores and of GPUs that the finished cells held; prices differ from place to place, and none is known."""
+    hours = {"core": 0.0, "GPU": 0.0}
+    for cell in planned.cells:
+        if cell.slug in records:
+            needs = cell.needs
+            held = needs.gpus or needs.cpus
+            hours["GPU" if needs.gpus else "core"] += held * needs.workers * records[cell.slug].seconds / 3600
+    return ", ".join(f"{spent:,.1f} {what}-hours" for what, spent in hours.items() if spent)
+
+
+def _outlook(planned: Plan, store: Store) -> outlook.Outlook | None:
+    """What the planned design can tell, kept in the store; None where it pairs nothing."""
+    try:
+        design = designs.planned(planned)
+    except StudyError:
+        return None
+    identity = outlook.identity(design)
+    try:
+        kept = json.loads(store.read_text(POWER) or "{}")
+        if kept.get("identity") == identity:
+            return outlook.from_json(kept["outlook"])
+    except (ValueError, KeyError, TypeError):
+        logging.getLogger(__name__).warning("%s is damaged; it is made anew", POWER)
+    made = outlook.outlook(design)
+    store.write_text(POWER, json.dumps({"identity": identity, "outlook": outlook.as_json(made)}))
+    return made
+
+
 def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found) -> report.Facts:
     """What the report says of how its tables came to be."""
     study, records = planned.study, store.records()
@@ -160,7 +200,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found)
     return report.Facts(
         study=study.name,
         description=study.description,
-        command=f"fewtune run {study.name}.yaml",
+        command=_command(store),
         study_text=store.read_text("study.yaml") or "",
         versions=kept[-1].environment if kept else {},
         seeds={
@@ -169,6 +209,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found)
             "tuning": ", ".join(sorted({str(cell.run.seed) for cell in planned.tunings})),
         },
         seconds={kind: round(total, 1) for kind, total in seconds.items()},
+        cost=_cost(planned, records),
         failed=[(failure.slug, failure.reason) for failure in failures],
         fingerprints={
             "plan": fingerprint([cell.fingerprint for cell in planned.cells]),
@@ -184,5 +225,6 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found)
         gained=gains.gained(found.tables["items"]),
         views=viewing.views(planned, store, found.pairs.table, found.tables["items"], _analysis(planned)),
         ladder=any(cell.base.source == "ladder" for cell in planned.cells),
+        power=_outlook(planned, store),
         planned_pairs=_planned_pairs(planned),
     )

@@ -68,9 +68,12 @@ class Store(Files):
                 f"{self.root} is the store of the study {header['study']}, not of {study}: give another --store"
             )
 
-    def keep(self, study: str, text: str, origin: Path) -> None:
-        """Make this the store of `study`: keeps the study file, and where it came from (for relative paths)."""
-        header = {"format": FORMAT, "study": study, "origin": str(origin.resolve())}
+    def keep(self, study: str, text: str, origin: Path, command: str = "") -> None:
+        """Make this the store of `study`: keeps the study file, where it came from (for relative paths), and a command.
+
+        `command`: what makes all of it again, as a reader may type it.
+        """
+        header = {"format": FORMAT, "study": study, "origin": str(origin.resolve()), "command": command}
         self.write_text("store.json", json.dumps(header))
         self.write_text("study.yaml", text)
 

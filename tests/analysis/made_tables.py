@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from app import tables
 from app.analysis.facts import ItemView
+from app.analysis.outlook import Outlook, Width
 
 CORRELATED = {"task": (0.9, 0.85, 0.8), "model": (0.9, 0.8, 0.7), "cell": (0.6, 0.5, 0.35)}
 """Latent correlations of (x, z), (x, y), (z, y) at each level."""
@@ -138,6 +139,11 @@ class Difference(NamedTuple):
 
 GAINED = [Gain("task-01", 40, 0.125, 61.5, -0.75), Gain("task-02", 12, 0.04, 80.0, None)]
 CONFOUNDS = [Difference("prompts cut on one side", 12, "task-03 <few-shot>"), Difference("precision", 3, "bf16, f32")]
+
+OUTLOOK = Outlook(
+    "Add base models first.", "Forty made studies.", (Width("all pairs as they are", 0.05, 0.06, 0.4),),
+    (Width("tasks", 0.04, None, None),), ("too few items",),
+)  # fmt: skip
 
 _OF_PAIR = (
     "study", "base", "family", "params", "run", "recipe", "format", "seed", "task", "cluster", "role", "metric",

@@ -40,7 +40,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         confounds=made_tables.CONFOUNDS,
         gained=made_tables.GAINED,
         views=made_tables.views(),
-        power="Add base models first.",
+        power=made_tables.OUTLOOK,
     )
     path = tmp_path_factory.mktemp("report") / "index.html"
     path.write_bytes(render(found, rows, table, Analysis(), facts)["index.html"])

@@ -189,7 +189,7 @@ def test_a_section_stands_only_where_its_table_is_given(made: tuple[Pairs, pa.Ta
         confounds=made_tables.CONFOUNDS,
         gained=made_tables.GAINED,
         views=made_tables.views(),
-        power="Add bases.",
+        power=made_tables.OUTLOOK,
     )
     plain_rows = correlations(found.table, Analysis(), "made")
     for facts, table_of, there in ((whole, rows, True), (Facts("made"), plain_rows, False)):

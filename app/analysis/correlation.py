@@ -121,8 +121,8 @@ def _measures(found: es.Estimates, level: Level, subset: Subset, x: str, z: str 
         if z is None:
             yield _Measure("normal-scores", x, True, False, bind(es.general, found.grid, es.normal_x))
         else:
-            difference = bind(es.general, found.grid, es.normal_delta)
-            yield _Measure("normal-scores-delta", f"{x} - {z}", False, False, difference)
+            difference = bind(es.normal_difference, found.grid)
+            yield _Measure("normal-scores-delta", f"{x} - {z}", False, True, difference)
 
 
 def _further(found: es.Estimates, level: Level, x: str, z: str | None) -> Iterator[_Measure]:

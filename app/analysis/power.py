@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.analysis import coefficients as co
+from app.analysis import estimates as es
 from app.analysis import jackknife as jk
 from app.analysis import refusals
 from app.analysis.designs import Design
@@ -168,7 +169,8 @@ def floor_check(sides: co.Sides, clusters: NDArray[np.int64]) -> jk.Interval | N
         return None
     without = [_normal_deltas(_rows(part, clusters != group))[0] for group in range(groups)]
     whole = _normal_deltas(part)  # ranks are within tasks: leaving one out changes those of no other
-    return jk.interval(jk.Replicates(float(whole[0]), np.array(without), whole[1:], 0.0), fisher=False)
+    blocks = es.normal_blocks(part, clusters)
+    return jk.interval(jk.Replicates(float(whole[0]), np.array(without), whole[1:], blocks), fisher=False)
 
 
 def _rows(sides: co.Sides, kept: NDArray[np.bool_]) -> co.Sides:

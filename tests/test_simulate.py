@@ -11,6 +11,7 @@ import pytest
 from app.analysis.designs import balanced
 from jobs.simulate import document
 from jobs.simulate.case import BETTER, EQUAL, FLOOR, Case
+from jobs.simulate.cases import cases
 from jobs.simulate.running import run
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,19 @@ def test_jack2_covers_and_the_bootstrap_is_wider(found: dict) -> None:
     assert ours.coverage >= 0.92 - 2 * ours.error
     assert theirs.coverage >= 0.92 - 2 * theirs.error
     assert ours.defined == theirs.defined == 1
+
+
+@pytest.mark.parametrize("name", ["demo", "ninety"])
+def test_the_primary_interval_covers_and_nothing_false_is_claimed_at_the_designs_of_real_studies(name: str) -> None:
+    wanted = {(name, "coverage"), (f"{name}, z at its floor", "difference"), (name, "difference")}
+    own = [case for case in cases() if (case.name, case.part) in wanted]
+    found = {(one.case.name, one.case.part): one for one in run(own, 60, 1)}
+    for statistic in ("r", "delta"):
+        row = found[name, "coverage"].find("jack2", statistic, "doubly_centred")
+        assert row.coverage >= 0.92 - 2 * row.error
+    for case in ((f"{name}, z at its floor", "difference"), (name, "difference")):
+        claimed = found[case].rate("claimed")
+        assert claimed.rate <= 0.06 + 2 * claimed.error
 
 
 def test_checkpoints_taken_for_clusters_cover_less_than_their_runs() -> None:
@@ -68,6 +82,19 @@ def test_a_missed_bound_is_said(found: dict) -> None:
     (missed,) = document.bounds([one._replace(rates=tuple(rates))])
     assert not missed.safe
     assert "**missed**" in document.text([one._replace(rates=tuple(rates))], "here", "")
+
+
+def test_an_interval_that_is_wider_than_asked_is_told_as_a_deviation(found: dict) -> None:
+    one = found["small"]
+    everything = tuple(row._replace(coverage=1.0, error=0.001) for row in one.covered)
+    wide = one._replace(covered=everything)
+    assert all(bound.safe and not bound.kept for bound in document.bounds([wide]))
+    text = document.text([wide], "here", "")
+    assert "**deviates, conservative: wider than need be**" in text
+    assert "small, r, task means removed 100.0" in text
+    narrow = one._replace(covered=tuple(row._replace(coverage=0.85, error=0.01) for row in one.covered))
+    assert "Narrower than asked: small, delta" in document.text([narrow], "here", "")
+    assert not any(bound.safe for bound in document.bounds([narrow]))
 
 
 def test_the_command_writes_both_files(tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ def agreement(items: pa.Table, first: pa.Table | None = None) -> pa.Table:
 
 
 def phi(counts: Counts) -> Floats:
-    """Pearson's r of two binary variables: (ad - bc) / sqrt of the product of the four margins."""
+    """Pearson's r of two binary variables: (ad - bc) / sqrt of the product of the four margins.
+
+    Yule 1912, J. R. Stat. Soc. 75, 579-652.
+    """
     a, b, c, d = (np.asarray(part, np.float64) for part in counts)
     return _where(counts.varied, a * d - b * c, np.sqrt((a + b) * (c + d) * (a + c) * (b + d)))
 
@@ -90,7 +93,7 @@ def kappa(counts: Counts) -> Floats:
 
 
 def tetrachoric(counts: Counts) -> Floats:
-    """Pearson's tetrachoric correlation: that of two normal variables cut where the margins say.
+    """Pearson's tetrachoric correlation: that of two normal variables cut where the margins say (Pearson 1900).
 
     The model has as many parameters as the table has free cells, so the maximum of the likelihood reproduces the table:
     the thresholds are normal quantiles of the margins, and rho solves Phi2(h, k, rho) = both / n. Null also where a
@@ -130,7 +133,10 @@ def bivariate_normal(h: Floats, k: Floats, rho: Floats) -> Floats:
 
 
 def mcnemar_p(counts: Counts) -> Floats:
-    """McNemar's exact two-sided p for as many gains as losses, by the binomial; NaN for a pair without items."""
+    """McNemar's exact two-sided p for as many gains as losses, by the binomial; NaN for a pair without items.
+
+    McNemar 1947, doi:10.1007/BF02295996.
+    """
     changed = np.stack([counts.only_x, counts.only_y])
     cases, back = np.unique(changed, axis=1, return_inverse=True)
     p = np.array([_exact(int(b), int(c)) for b, c in cases.T], np.float64)

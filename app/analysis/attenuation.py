@@ -4,12 +4,11 @@ All models answer the same items, so that a hard half is hard for both sides: p 
 correction by it overshoots. Instead each task's items are split in two at random, the same way for all models, and only
 products across halves are used: r = (S(xA, yB) + S(xB, yA)) / 2 / sqrt(S(xA, xB) S(yA, yB)), S the mean cross-product
 of scores centred at the level, each averaged over `SPLITS` splits. What the draw of demonstrations adds stays inside.
-Simulated doubly centred, 30 base models of 10 families x 30 tasks, truth .421: .417 at 40 items, .416 at 100, .422 at
-300; jack2 covers 96-99 % of the coefficients and 97-98 % of the differences that are not refused.
+The idea is Spearman's (1904, doi:10.2307/1412159); docs/coverage.md has how often jack2's intervals of it cover.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis.agreement import codes, pairs_of
 from app.analysis.coefficients import Floats, free_cells
-from app.analysis.refusals import lone, too_few
+from app.analysis.refusals import alike, lone, too_few
 from app.analysis.vocabulary import INTACT_FILTER, Level
 from app.errors import StoreError
 from app.study import Analysis
@@ -60,12 +59,21 @@ class Answers(NamedTuple):
     """The rows of the table "pairs" that have items."""
 
 
+class Judged(NamedTuple):
+    """A corrected coefficient or difference, its interval if it has one, and why it is refused; empty: it is not."""
+
+    estimate: float
+    interval: jk.Interval | None
+    why: str
+
+
 class Loaded(NamedTuple):
     """A complete grid and the halves of its sides."""
 
     grid: grids.Grid
     bases: int
     """Base models among its runs."""
+    families: int
     halves: dict[str, Halves]
     notes: tuple[str, ...]
 
@@ -141,6 +149,23 @@ def replicates(sides: Sequence[Floats], level: Level, clusters: NDArray[np.int64
     else:
         psi = influence(sides, level) / (1 - found.estimate**2)
     return found._replace(blocks=jk.block_variance(psi, clusters))
+
+
+def judged(
+    halves: Sequence[Floats], level: Level, clusters: NDArray[np.int64], known: Mapping[str, float], cluster_by: str
+) -> Judged:
+    """The coefficient of four halves, or the difference of six, and jack2's interval, unless either is refused.
+
+    `known`: the reliability of each side. Too few clusters or tasks leave no interval, which is no refusal.
+    """
+    delta = len(halves) > 4
+    estimate = (corrected_delta if delta else corrected_r)(halves, level)
+    why = _refused(estimate, known, 2.0 if delta else 1.0)
+    if why or too_few(int(clusters.max()) + 1, halves[0].shape[1], cluster_by):
+        return Judged(estimate, None, why)
+    between = jk.interval(replicates(halves, level, clusters), fisher=not delta)
+    why = _too_wide(between, cluster_by)
+    return Judged(estimate, None if why else between, why)
 
 
 def reliability(side: Halves, level: Level) -> float:
@@ -223,8 +248,10 @@ def load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool) 
     halves = {side: _stack(part) for side, part in parts.items()} if grid.tasks else {}
     if lost:
         notes += (f"{lost} items left out that not every run answered",)
-    base = dict(zip(grids.run_names(given.pairs), given.pairs["base"].to_pylist(), strict=True))
-    return Loaded(grid, len({base[name] for name in grid.runs}), halves, (*grid.notes, *notes))
+    names, columns = grids.run_names(given.pairs), (given.pairs[name].to_pylist() for name in ("base", "family"))
+    named = (dict(zip(names, column, strict=True)) for column in columns)
+    bases, families = (len({one[run] for run in grid.runs}) for one in named)
+    return Loaded(grid, bases, families, halves, (*grid.notes, *notes))
 
 
 def _few_items(given: Answers, mask: NDArray[np.bool_], judged: NDArray[np.bool_]) -> tuple[list[str], tuple[str, ...]]:
@@ -273,17 +300,13 @@ def _row(
     analysis: Analysis,
 ) -> dict[str, object]:
     """One corrected coefficient, or why there is none."""
-    delta = method.endswith("delta")
-    runs, tasks = found.grid.shape
-    statistic = partial(corrected_delta if delta else corrected_r, level=level)
-    estimate = statistic(halves) if halves else float("nan")
-    few = too_few(len(found.grid.cluster_names), tasks, analysis.cluster_by)
-    why = _lacking(found) or _refused(estimate, known, 2.0 if delta else 1.0, runs * tasks > 0)
-    between = None
-    if not why and not few:
-        between = jk.interval(replicates(halves, level, found.grid.clusters), fisher=not delta)
-        why = _too_wide(between, analysis.cluster_by)
-    between = None if why else between
+    why = _lacking(found)
+    estimate, between = float("nan"), None
+    if not why:
+        estimate, between, why = judged(halves, level, found.grid.clusters, known, analysis.cluster_by)
+    few = too_few(len(found.grid.cluster_names), len(found.grid.tasks), analysis.cluster_by)
+    few = few or alike(level, found.bases, found.families, analysis.cluster_by)
+    between = None if few else between
     notes = [why or few] if why or few else []
     if not why:
         notes.append("reliability " + ", ".join(f"{name} {value:.2f}" for name, value in sorted(known.items())))
@@ -296,13 +319,14 @@ def _row(
 
 
 def _lacking(found: Loaded) -> str:
+    """Why there may be no estimate at all."""
+    if not found.halves:
+        return "not estimable: no complete cells with items"
     alone = lone(found.bases, len(found.grid.tasks))
     return f"not estimable: {alone}" if alone else ""
 
 
-def _refused(estimate: float, known: dict[str, float], most: float, given: bool) -> str:
-    if not given:
-        return "not estimable: no complete cells with items"
+def _refused(estimate: float, known: Mapping[str, float], most: float) -> str:
     if not np.isfinite(estimate):
         return "not estimable: a product across halves is not positive"
     low = [f"{name} {value:.2f}" for name, value in sorted(known.items()) if not value >= MIN_RELIABILITY]

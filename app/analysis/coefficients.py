@@ -124,7 +124,10 @@ def partial(sides: Sides, level: Level) -> float:
 
 
 def normal_scores(scores: Floats) -> Floats:
-    """Ranks within each task, as normal quantiles of rank / (runs + 1): free of any monotone curvature of the scale."""
+    """Ranks within each task, as normal quantiles of rank / (runs + 1): free of any monotone curvature of the scale.
+
+    Van der Waerden's scores (1952).
+    """
     ranks = stats.rankdata(scores.round(_DIGITS), axis=0)
     return np.asarray(special.ndtri(ranks / (scores.shape[0] + 1)))
 
@@ -132,7 +135,8 @@ def normal_scores(scores: Floats) -> Floats:
 def influence(a: Floats, b: Floats, level: Level) -> Floats:
     """The influence of each cell on Pearson's r at a cell level (pooled, within task, doubly centred); mean 0.
 
-    With a and b standardised at the level: a b - r (a^2 + b^2) / 2. Shape runs x tasks.
+    With a and b standardised at the level: a b - r (a^2 + b^2) / 2 (Devlin, Gnanadesikan and Kettenring 1975,
+    doi:10.1093/biomet/62.3.531). Shape runs x tasks.
     """
     p, q = values(a, level).reshape(a.shape), values(b, level).reshape(b.shape)
     if level == "pooled":

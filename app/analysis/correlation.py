@@ -20,10 +20,17 @@ from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis import multiplicity, permutation
 from app.analysis.pairs import pairs as paired
-from app.analysis.refusals import lone, too_few
+from app.analysis.refusals import alike, lone, too_few
 from app.analysis.subsets import Subset, of_wording, subsets
 from app.analysis.vocabulary import INTACT_FILTER, Level
 from app.study import Analysis
+
+
+class _Refused(NamedTuple):
+    """Why there is no estimate at all, and why there is no interval; empty where there may be one."""
+
+    estimate: str
+    interval: str
 
 
 class _Measure(NamedTuple):
@@ -90,16 +97,21 @@ def _rows(
     if rival and np.array_equal(rival.grid.sides.x, plain.grid.sides.x):
         plain = rival  # z is missing nowhere: one grid serves both
     for level in subset.levels:
+        refused = _refused(plain.grid, facts, subset, level, cluster_by)
         for measure in _measures(plain, level, subset, x, None):
-            yield _row(plain.grid, level, measure, cluster_by, _lacking(plain.grid, facts, subset))
+            yield _row(plain.grid, level, measure, cluster_by, refused)
         if rival is not None:
+            refused = _refused(rival.grid, facts, subset, level, cluster_by)
             for measure in _measures(rival, level, subset, x, z):
-                yield _row(rival.grid, level, measure, cluster_by, _lacking(rival.grid, facts, subset))
+                yield _row(rival.grid, level, measure, cluster_by, refused)
 
 
-def _lacking(grid: grids.Grid, facts: es.Facts, subset: Subset) -> str:
-    """Why there may be no estimate at all."""
-    return "" if subset.of_one else lone(len({facts.bases[run] for run in grid.runs}), len(grid.tasks))
+def _refused(grid: grids.Grid, facts: es.Facts, subset: Subset, level: Level, cluster_by: str) -> _Refused:
+    bases, families = (len({named[run] for run in grid.runs}) for named in (facts.bases, facts.families))
+    few = too_few(len(grid.cluster_names), len(grid.tasks), cluster_by)
+    return _Refused(
+        "" if subset.of_one else lone(bases, len(grid.tasks)), few or alike(level, bases, families, cluster_by)
+    )
 
 
 def _measures(found: es.Estimates, level: Level, subset: Subset, x: str, z: str | None) -> Iterator[_Measure]:
@@ -137,19 +149,17 @@ def _further(found: es.Estimates, level: Level, x: str, z: str | None) -> Iterat
         yield _Measure("pearson-partial", name, True, False, beyond, None, found.unheld(level), found.unsized())
 
 
-def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str, lacking: str) -> dict[str, object]:
-    """`lacking`: why there may be no estimate at all."""
+def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str, refused: _Refused) -> dict[str, object]:
     runs, tasks = grid.shape
     clusters = len(grid.cluster_names)
-    refusal = too_few(clusters, tasks, cluster_by)
-    made = measure.replicates(refusal == "")
-    defined = bool(np.isfinite(made.estimate)) and not lacking
-    found = jk.interval(made, fisher=measure.fisher) if defined and not refusal else None
+    made = measure.replicates(refused.interval == "")
+    defined = bool(np.isfinite(made.estimate)) and not refused.estimate
+    found = jk.interval(made, fisher=measure.fisher) if defined and not refused.interval else None
     notes = [*grid.notes, *([measure.note] if defined and measure.note else [])]
     if not defined:
-        notes.insert(0, f"not estimable: {lacking or _undefined(grid, level, measure.undefined)}")
-    elif refusal:
-        notes.insert(0, refusal)
+        notes.insert(0, f"not estimable: {refused.estimate or _undefined(grid, level, measure.undefined)}")
+    elif refused.interval:
+        notes.insert(0, refused.interval)
     elif found is None:
         notes.insert(0, "no interval: the estimate is exact or undefined without some family, base or task")
     elif cluster_by == "base":

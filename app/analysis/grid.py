@@ -1,8 +1,8 @@
 """Pairs as a complete grid of runs x tasks, because centring and deleting need every cell.
 
 Where cells are missing, the run or the task with the largest share of missing cells is left out until none is
-missing: nothing is filled in. Then runs and tasks on which x or y does not vary are left out too. What was left out is
-named in `notes`, which every estimate carries.
+missing, in whichever of a few orders keeps most: nothing is filled in. Then runs and tasks on which x or y does not
+vary are left out too. What was left out is named in `notes`, which every estimate carries.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from app.errors import StoreError
 
 _NAMED = 4  # so many names stand in a note, then a count
 _FLAT = 1e-12
+_WEIGHTS = (1.0, 0.55, 0.7, 1.5)
+"""A row's holes count so much beside a column's. With a tenth of 90 x 30 cells missing 1 keeps 17 %, the best 19 %."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,28 @@ def complete(found: Cells, rival: bool) -> Grid:
 
 
 def _without_holes(present: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of a complete part: the fullest of holes goes first, a row before a column."""
+    """Rows and columns of the largest complete part that one of several orders of leaving out comes to."""
+    return max((_in_order(present, weight) for weight in _WEIGHTS), key=lambda part: len(part[0]) * len(part[1]))
+
+
+def _in_order(present: NDArray[np.bool_], weight: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The fullest of holes goes first, a row before a column; what turns out complete in the end comes back.
+
+    `weight`: how much more a row's share of holes counts than a column's.
+    """
     i, j = np.arange(present.shape[0]), np.arange(present.shape[1])
     while len(i) and len(j):
         part = present[np.ix_(i, j)]
         if part.all():
             break
         rows, columns = 1 - part.mean(1), 1 - part.mean(0)
-        if rows.max() >= columns.max():
+        if weight * rows.max() >= columns.max():
             i = np.delete(i, int(rows.argmax()))
         else:
             j = np.delete(j, int(columns.argmax()))
+    if len(i) and len(j):
+        i = np.flatnonzero(present[:, j].all(1))
+        j = np.flatnonzero(present[i].all(0))
     return (i, j) if len(i) and len(j) else (i[:0], j[:0])
 
 

@@ -34,9 +34,10 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
         "removes the mean of each tuned model and is the primary one; model and task correlate means. "
         "Rank coefficients are taken on the centred scores, rounded to twelve decimals so that ties stay ties.",
         _intervals(analysis),
+        "Nothing is said of models from one base model, nor of tasks from one task. "
         f"Refusals: no interval below {MIN_TASKS} tasks or {MIN_CLUSTERS} clusters, nor where leaving one out makes "
         "the estimate undefined. Runs or tasks on which a side does not vary are left out of all levels and named. "
-        "Where cells are missing, the fullest complete grid of runs and tasks is used. An undefined estimate is "
+        "Where cells are missing, a complete part of runs and tasks is used. An undefined estimate is "
         "reported as such, never as a number.",
         _tests(rows),
     ]
@@ -92,15 +93,18 @@ def _intervals(analysis: Analysis) -> str:
     by_family = analysis.cluster_by == "family"
     unit = "families" if by_family else "base models"
     cover = (
-        "In simulated studies of 6 to 10 families and 30 tasks they cover 91 to 99 %, the primary one 96 to 98 %."
+        "How often they cover in simulated studies of several designs, and where they are wider than need be, stands "
+        "in docs/coverage.md of FewTune's repository."
         if by_family
-        else "In simulated studies of 30 base models in 3 families and 30 tasks the primary one covers 94 %, but those "
-        "of within-task and model correlations only 83 to 88 %: sister models are not independent."
+        else "Sister models are not independent: where base models share a family there is no interval within tasks "
+        "and of means of models, which in simulations covered too little. docs/coverage.md of FewTune's repository "
+        "has the others."
     )
     return (
         f"Intervals (95 %) come from a two-way jackknife over {unit} and tasks, because neither sister models nor "
         "tasks are independent: variances of leaving one out are added, for Pearson's r less the part that both share; "
-        "for rank coefficients, partial correlations and normal scores nothing is subtracted, which widens them. "
+        "for rank coefficients, partial correlations and correlations of normal scores nothing is subtracted, which "
+        "widens them. "
         "Fisher's scale for correlations, plain scale for differences, Student's t with Satterthwaite's degrees of "
         f"freedom. {cover}"
     )

@@ -101,7 +101,7 @@ def simulate(
         above.append(int(away_from_floor(sides).sum()))
         if refusal:
             continue  # there would be no interval to judge
-        found = judge(sides, groups)
+        found = _told(design, judge(sides, groups))
         judged.append(found)
         if check:
             claims.append(claimed(sides, groups, found["doubly_centred"]) > 0)
@@ -171,6 +171,17 @@ def floor_check(sides: co.Sides, clusters: NDArray[np.int64]) -> jk.Interval | N
     whole = _normal_deltas(part)  # ranks are within tasks: leaving one out changes those of no other
     blocks = es.normal_blocks(part, clusters)
     return jk.interval(jk.Replicates(float(whole[0]), np.array(without), whole[1:], blocks), fisher=False)
+
+
+def _told(design: Design, found: dict[Level, Judged]) -> dict[Level, Judged]:
+    """Without the intervals that the report would not give."""
+    by, families = ("family" if design.cluster_by == "family" else "base"), int(design.families.max()) + 1
+    return {
+        level: one._replace(interval=None, rival_interval=None, delta=None)
+        if refusals.alike(level, len(design.bases), families, by)
+        else one
+        for level, one in found.items()
+    }
 
 
 def _rows(sides: co.Sides, kept: NDArray[np.bool_]) -> co.Sides:

@@ -64,20 +64,51 @@ class World:
     """Chance levels that tasks have, each as often."""
 
 
+class Answered(NamedTuple):
+    """Whether each item was answered right, runs x tasks x items; `chance` by task."""
+
+    x: NDArray[np.bool_]
+    y: NDArray[np.bool_]
+    z: NDArray[np.bool_]
+    chance: Floats
+
+
+class _Study(NamedTuple):
+    """Logits, models x tasks or runs x tasks, and which of as many items as were asked for are answered right."""
+
+    logits: tuple[Floats, Floats, Floats]
+    right: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+    chance: Floats
+
+
 def draw(design: Design, world: World, rng: np.random.Generator) -> Sides:
     """Scores of one study, corrected for chance: runs x tasks, where x and z of a model stand in all of its runs."""
+    made = _study(design, world, min(design.items, _DRAWN), rng)
+    x, z, y = (_scores(*one, made.chance, design.items) for one in zip(made.logits, made.right, strict=True))
+    return Sides(x[design.runs], y, z[design.runs])
+
+
+def draw_items(design: Design, world: World, rng: np.random.Generator) -> Answered:
+    """The answers of one study, every item drawn; of as many items as `draw` draws, `draw` gives their scores."""
+    made = _study(design, world, design.items, rng)
+    x, z, y = made.right
+    return Answered(x[design.runs], y, z[design.runs], made.chance)
+
+
+def _study(design: Design, world: World, items: int, rng: np.random.Generator) -> _Study:
+    """x, z and y, in this order."""
     runs = design.runs
     strengths = _strengths(design, world, rng)
     models = len(strengths)
     own = rng.normal(size=(len(runs), 1)) * world.run + rng.normal(size=(len(runs), design.tasks)) * world.run_task
     target = strengths[runs, :, 2] + own
     chance = rng.choice(world.chances, design.tasks)
-    items = min(design.items, _DRAWN)
     hard = world.item * rng.standard_normal((design.tasks, items), np.float32)
     liked = rng.standard_normal((models, design.tasks, items), np.float32)
-    x, z = (_scores(strengths[..., side], hard, liked, chance, design.items, world, rng) for side in (0, 1))
-    y = _scores(target, hard, liked[runs], chance, design.items, world, rng)
-    return Sides(x[runs], y, z[runs])
+    logits = (strengths[..., 0], strengths[..., 1], target)
+    x, z = (_right(one, hard, liked, chance, world, rng) for one in logits[:2])
+    y = _right(target, hard, liked[runs], chance, world, rng)
+    return _Study(logits, (x, z, y), chance)
 
 
 @lru_cache(maxsize=32)
@@ -131,16 +162,20 @@ def _root(shared: Shared) -> Floats:
     return (axes * np.sqrt(np.maximum(sizes, 0))) @ axes.T
 
 
-def _scores(
-    logits: Floats, hard: Singles, liked: Singles, chance: Floats, items: int, world: World, rng: np.random.Generator
-) -> Floats:
-    """Shares of right answers, corrected for chance: of `items`, of which those in `hard` are drawn one by one."""
+def _right(
+    logits: Floats, hard: Singles, liked: Singles, chance: Floats, world: World, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Which items are answered right: models x tasks x items."""
     steeper = (1 + _LOGISTIC * (world.item**2 + world.item_model**2)) ** 0.5
     own = rng.standard_normal(liked.shape, np.float32)
     shift = world.item_model * (world.item_sides**0.5 * liked + (1 - world.item_sides) ** 0.5 * own)
     known = special.expit((steeper * logits)[..., None].astype(np.float32) + hard + shift)
     guess = chance.astype(np.float32)[:, None]
-    right = rng.random(known.shape, np.float32) < guess + (1 - guess) * known
+    return rng.random(known.shape, np.float32) < guess + (1 - guess) * known
+
+
+def _scores(logits: Floats, right: NDArray[np.bool_], chance: Floats, items: int) -> Floats:
+    """Shares of right answers, corrected for chance: of `items`, of which those in `right` were drawn one by one."""
     score = (right.mean(-1, dtype=np.float64) - chance) / (1 - chance)
     expected = special.expit(logits)
-    return expected + (hard.shape[1] / items) ** 0.5 * (score - expected)
+    return expected + (right.shape[-1] / items) ** 0.5 * (score - expected)

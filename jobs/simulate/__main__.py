@@ -1,7 +1,7 @@
 """`python -m jobs.simulate`: coverage of intervals and errors of tests, simulated; kept in docs/coverage.md.
 
-1,500 experiments a case take about five minutes on two cores. Exit code 1: an interval covers
-less, or a difference that is none is claimed more often, than was asked.
+1,500 experiments a case take about a quarter of an hour on two cores. Exit code 1: a primary interval covers less, or a
+difference that is none is claimed more often, than was asked. What covers more is told as a deviation.
 """
 
 import os

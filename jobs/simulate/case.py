@@ -1,8 +1,8 @@
-"""A design in one of four worlds; apart from the studies that designs come from, so that workers start light.
+"""A design in one of five worlds; apart from the studies that designs come from, so that workers start light.
 
 In the world "few-shot better" x predicts y better than z does. In "equal" both predict alike, so that a difference is
-never true; in "equal, z at its floor" zero-shot scores lie near 0 besides. In "nothing" neither says anything of y
-beyond which tasks are hard.
+never true; in "equal, z at its floor" zero-shot scores lie near 0 besides, in "equal, z half-way" some of them do. In
+"nothing" neither says anything of y beyond which tasks are hard.
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ EQUAL = World(
     of_interactions=Shared(0.6, 0.5, 0.5),
 )
 FLOOR = replace(EQUAL, means=(-0.6, -2.5, -0.6))
+HALFWAY = replace(EQUAL, means=(-0.6, -1.75, -0.6))
 NOTHING = replace(EQUAL, of_models=Shared(0.9, 0, 0), of_interactions=Shared(0.6, 0, 0), item_sides=0.0)
 
 
@@ -27,7 +28,13 @@ class Case(NamedTuple):
 
     name: str
     part: str
-    """The section that it stands in: coverage, difference, permutation, missing or checkpoints."""
+    """The section that it stands in: coverage, further, items, difference, permutation, missing or checkpoints."""
     design: Design
     world: World
     missing: float = 0.0
+    share: float = 1.0
+    """Of the experiments of the other cases: what takes long has fewer."""
+
+    def count(self, experiments: int) -> int:
+        """How many of its own where the other cases have so many."""
+        return max(2, round(self.share * experiments))

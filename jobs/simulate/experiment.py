@@ -1,5 +1,6 @@
 """One experiment: a study is drawn, and every method of the report that concerns its case is used on it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ from app.analysis import coefficients as co
 from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis.vocabulary import LEVELS, Level
-from app.analysis.worlds import draw
+from app.analysis.worlds import draw, draw_items
+from jobs.simulate import further
 from jobs.simulate.case import Case
 
 DRAWS = 400
@@ -22,7 +24,7 @@ class Limits(NamedTuple):
 
     method: str
     statistic: str
-    """r or delta."""
+    """r, delta, or the name of another one."""
     level: Level
     low: float
     high: float
@@ -41,6 +43,10 @@ class Outcome(NamedTuple):
 def experiment(case: Case, number: int) -> Outcome:
     """The same case and number give the same outcome."""
     rng = np.random.default_rng([number, *case.name.encode()])
+    if case.part == "items":
+        return _further(further.of_items(draw_items(case.design, case.world, rng), case.design))
+    if case.part == "further":
+        return _further(further.of_scores(draw(case.design, case.world, rng), case.design))
     sides, clusters = draw(case.design, case.world, rng), case.design.clusters
     kept = 1.0
     if case.missing:
@@ -59,6 +65,11 @@ def experiment(case: Case, number: int) -> Outcome:
     if case.part == "permutation":
         rejected = _of_permutations(case, sides, judged)
     return Outcome(tuple(limits), rejected, kept)
+
+
+def _further(found: Sequence[further.Found]) -> Outcome:
+    limits = (Limits("jack2", one.statistic, one.level, one.interval.low, one.interval.high) for one in found)
+    return Outcome(tuple(limits), {}, 1.0)
 
 
 def _with_holes(sides: co.Sides, clusters: NDArray[np.int64], share: float, rng: np.random.Generator) -> grids.Grid:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from multiprocessing import get_context
+from typing import NamedTuple
 
-from app.analysis.coefficients import Floats
+from app.analysis.vocabulary import LEVELS
 from app.analysis.worlds import World, truth
+from jobs.simulate import further
 from jobs.simulate.case import Case
 from jobs.simulate.experiment import Outcome, experiment
 from jobs.simulate.tally import Tally, tally
@@ -13,11 +15,23 @@ _CHUNK = 25
 _TRUTH_ROUNDS = 8
 
 
+class _Wanted(NamedTuple):
+    """What true values depend on."""
+
+    part: str
+    world: World
+    items: int
+    tunings: int
+
+
 def run(asked: Sequence[Case], experiments: int, workers: int) -> list[Tally]:
-    """Simulate each case so often; the number of processes changes no figure."""
-    firsts = range(0, experiments, _CHUNK)
-    chunks = [(case, range(first, min(first + _CHUNK, experiments))) for case in asked for first in firsts]
-    worlds = list(dict.fromkeys((case.world, case.design.items) for case in asked))
+    """Simulate each case so often, or its share of it; the number of processes changes no figure."""
+    chunks = [
+        (case, range(first, min(first + _CHUNK, case.count(experiments))))
+        for case in asked
+        for first in range(0, case.count(experiments), _CHUNK)
+    ]
+    worlds = list(dict.fromkeys(map(_wanted, asked)))
     if workers == 1:
         true, made = [_truth(one) for one in worlds], [_several(one) for one in chunks]
     else:
@@ -25,9 +39,10 @@ def run(asked: Sequence[Case], experiments: int, workers: int) -> list[Tally]:
             true, made = pool.map(_truth, worlds, chunksize=1), pool.map(_several, chunks, chunksize=1)
     known = dict(zip(worlds, true, strict=True))
     found: list[Tally] = []
-    for place, case in enumerate(asked):
-        own = made[place * len(firsts) : (place + 1) * len(firsts)]
-        found.append(tally(case, [one for several in own for one in several], known[case.world, case.design.items]))
+    outcomes = iter(made)
+    for case in asked:
+        own = [one for _ in range(0, case.count(experiments), _CHUNK) for one in next(outcomes)]
+        found.append(tally(case, own, known[_wanted(case)]))
     return found
 
 
@@ -36,5 +51,19 @@ def _several(given: tuple[Case, range]) -> list[Outcome]:
     return [experiment(case, number) for number in numbers]
 
 
-def _truth(given: tuple[World, int]) -> Floats:
-    return truth(*given, _TRUTH_ROUNDS)
+def _wanted(case: Case) -> _Wanted:
+    part = case.part if case.part in ("items", "further") else ""
+    tunings = max(base.tunings for base in case.design.bases)
+    return _Wanted(part, case.world, case.design.items, tunings if part == "further" else 1)
+
+
+def _truth(given: _Wanted) -> dict[further.Statistic, float]:
+    if given.part == "items":
+        return further.corrected_truths(given.world, given.items, _TRUTH_ROUNDS)
+    if given.part == "further":
+        return further.truths(given.world, given.items, given.tunings, _TRUTH_ROUNDS)
+    r, rival = truth(given.world, given.items, _TRUTH_ROUNDS)
+    known: dict[further.Statistic, float] = {}
+    for place, level in enumerate(LEVELS):
+        known |= {("r", level): float(r[place]), ("delta", level): float(r[place] - rival[place])}
+    return known

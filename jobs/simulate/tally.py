@@ -1,13 +1,12 @@
 """Many experiments of a case, counted: coverage and widths of intervals, rates of rejection, what was kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from app.analysis.coefficients import Floats
 from app.analysis.power import error
-from app.analysis.vocabulary import LEVELS, Level
+from app.analysis.vocabulary import Level
 from jobs.simulate.case import Case
 from jobs.simulate.experiment import Limits, Outcome
 
@@ -59,18 +58,14 @@ class Tally(NamedTuple):
         return next((one for one in self.rates if one.test == test), None)
 
 
-def tally(case: Case, outcomes: Sequence[Outcome], true: Floats) -> Tally:
-    """Count a case's experiments; `true` is what `worlds.truth` gives for its world."""
+def tally(case: Case, outcomes: Sequence[Outcome], true: Mapping[tuple[str, Level], float]) -> Tally:
+    """Count a case's experiments; `true` holds each statistic's value at each level in its world."""
     count = len(outcomes)
-    r, rival = true
-    known = {"r": r, "delta": r - rival}
     groups: dict[tuple[str, str, Level], list[Limits]] = {}
     for outcome in outcomes:
         for one in outcome.limits:
             groups.setdefault((one.method, one.statistic, one.level), []).append(one)
-    covered = [
-        _covered(found, float(known[key[1]][LEVELS.index(key[2])]), count) for key, found in sorted(groups.items())
-    ]
+    covered = [_covered(found, true[key[1:]], count) for key, found in sorted(groups.items())]
     tests = sorted({test for outcome in outcomes for test in outcome.rejected})
     rates = [_rate(test, [one.rejected[test] for one in outcomes if test in one.rejected], count) for test in tests]
     return Tally(case, count, tuple(covered), tuple(rates), float(np.mean([one.kept for one in outcomes])))

@@ -9,6 +9,7 @@ from made_tables import World, scores
 from scipy import stats
 
 from app import tables
+from app.analysis import grid as grids
 from app.analysis.correlation import correlations, of_wordings
 from app.analysis.pairs import pairs
 from app.analysis.vocabulary import FLOOR_FILTER
@@ -215,6 +216,32 @@ def test_a_task_missing_for_most_runs_is_left_out_instead_of_the_runs(medium: pa
     assert (row["n"], row["n_tasks"]) == (24 * 11, 11)
 
 
+def greedy(present: np.ndarray) -> int:
+    """Cells of the complete part that leaving out the fullest of holes comes to."""
+    while not present.all():
+        rows, columns = 1 - present.mean(1), 1 - present.mean(0)
+        row = rows.max() >= columns.max()
+        present = np.delete(present, int((rows if row else columns).argmax()), 0 if row else 1)
+    return present.size
+
+
+def test_scattered_holes_leave_a_complete_part_no_smaller_than_one_order_does() -> None:
+    kept, plain = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        present = rng.random((90, 30)) >= 0.1
+        row, column = np.nonzero(present)
+        x, y = rng.random((2, len(row)))
+        names = [np.char.zfill(numbers.astype(np.str_), 2) for numbers in (row, column, row // 15)]
+        found = grids.complete(grids.Cells(*names, x, y, np.full(len(row), np.nan)), rival=False)
+        runs, tasks = (np.array(one, np.int64) for one in (found.runs, found.tasks))
+        assert present[np.ix_(runs, tasks)].all()
+        kept.append(runs.size * tasks.size)
+        plain.append(greedy(present))
+    assert all(one >= other for one, other in zip(kept, plain, strict=True))
+    assert sum(kept) > 1.05 * sum(plain)
+
+
 def test_a_score_that_is_not_a_number_counts_as_missing(medium: pa.Table) -> None:
     rows = medium.to_pylist()
     rows[5]["x"] = math.nan
@@ -243,6 +270,17 @@ def test_an_exact_copy_has_an_estimate_of_one_and_no_interval(medium: pa.Table) 
     row = only(edited(medium, lambda r: r | {"y": r["x"]}), level="pooled")
     assert abs(row["estimate"] - 1) < 1e-12
     assert row["interval"] == "none"
+
+
+def test_bases_of_one_family_are_described_only_at_the_levels_on_which_they_are_alike() -> None:
+    table = made(MEDIUM._replace(families=3))
+    for level, told in (("within_task", True), ("model", True), ("doubly_centred", False), ("pooled", False)):
+        row = only(table, Analysis(cluster_by="base"), level=level)
+        assert row["estimate"] is not None
+        assert (row["ci_low"] is None) == (row["p_value"] is None) == told
+        assert row["note"].startswith("descriptive only: 6 base models of 3 families are not independent") == told
+    alone = made(World(families=6, bases=1, recipes=2, tasks=12))
+    assert only(alone, Analysis(cluster_by="base"), level="within_task")["ci_low"] is not None
 
 
 def test_what_cannot_be_held_fixed_is_told(medium: pa.Table) -> None:

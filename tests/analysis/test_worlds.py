@@ -10,7 +10,7 @@ import pytest
 from app import stages
 from app.analysis import designs, power, prospects
 from app.analysis.designs import Pretrained, balanced
-from app.analysis.worlds import World, draw
+from app.analysis.worlds import World, draw, draw_items
 from app.errors import StudyError
 from app.study import load
 
@@ -25,6 +25,19 @@ def test_item_noise_has_its_binomial_size_whether_or_not_all_items_are_drawn(ite
     right = 1 / (1 + math.exp(0.6))
     assert x.mean() == pytest.approx(right, abs=0.01)
     assert x.var() == pytest.approx(right * (1 - right) / items, rel=0.1)
+
+
+def test_the_scores_of_single_answers_are_those_of_the_study() -> None:
+    design = balanced(3, 2, 2, 5, 30)
+    sides, answered = (
+        draw(design, World(), np.random.default_rng(4)),
+        draw_items(design, World(), np.random.default_rng(4)),
+    )
+    for side in "xyz":
+        right = getattr(answered, side)
+        assert right.shape == (12, 5, 30)
+        made = (right.mean(2) - answered.chance) / (1 - answered.chance)
+        assert np.allclose(made, getattr(sides, side), atol=1e-12)
 
 
 def test_scores_are_corrected_for_chance() -> None:

@@ -17,7 +17,13 @@ class Item(NamedTuple):
     @property
     def columns(self) -> int:
         """Tokens of its tree, at most: options may share beginnings."""
-        return len(self.context) + sum(len(option) - 1 for option in self.options)
+        return len(self.context) + sum(map(len, self.options)) - len(self.options)
+
+    @property
+    def row(self) -> Tokens:
+        """What its only option asks for, whole: the last token predicts nothing that is asked."""
+        (option,) = self.options
+        return self.context + option[:-1]
 
 
 class Found(NamedTuple):

@@ -7,14 +7,14 @@ import inspect
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from app.models import columns
 from app.models.budget import Room
-from app.models.logits import rows_at_once
+from app.models.logits import bounded, logits, rows_at_once
 from app.models.prefix import ROUNDING, Prefix, compute, holds
 from app.models.tokens import Tokens, padded
 
@@ -80,7 +80,8 @@ def decode(
     for row in rows:
         row.text.clear()
     waiting = sorted(rows, key=lambda row: (len(row.tokens), row.tokens))
-    forward, fits = _forward(model), _Fits(room, new, len(prefix.tokens) if prefix else 0, rows_at_once(model))
+    shared = len(prefix.tokens) if prefix else 0
+    forward, fits = _forward(model), _Fits(bounded(model, room), new, shared, rows_at_once(model))
     batch: _Batch | None = None
     with torch.inference_mode():
         while batch or waiting:
@@ -122,15 +123,14 @@ def _fitting(waiting: list[Row], live: list[Row], fits: _Fits) -> list[Row]:
 
 
 def _forward(model: PreTrainedModel) -> _Forward:
-    known = inspect.signature(model.forward).parameters
-    fixed: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+    placed = "position_ids" in inspect.signature(model.forward).parameters
 
     def forward(cache: DynamicCache, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        extra = dict(fixed)
-        if "position_ids" in known:
-            extra["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        output = model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
-        return output.logits[:, -1]
+        given = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache, "use_cache": True}
+        if placed:
+            given["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        rows, width = ids.shape
+        return torch.cat([*logits(model, given, torch.arange(1, rows + 1, device=ids.device) * width - 1)])
 
     return forward
 

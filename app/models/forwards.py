@@ -11,7 +11,7 @@ its own (see encoder_decoder.py).
 
 import inspect
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -23,7 +23,7 @@ from app.models.branches import Found, Item, Spread, portions
 from app.models.budget import Room
 from app.models.logits import logits
 from app.models.prefix import ROUNDING, Prefix
-from app.models.tokens import Tokens, padded
+from app.models.tokens import padded
 
 Path = Literal["tree", "cache", "rows"]
 
@@ -98,15 +98,19 @@ def through_cache(model: PreTrainedModel, before: Prefix | None, items: Sequence
     return Found(iter(parts), spread.rows())
 
 
-def through_rows(
-    model: PreTrainedModel, rows: Sequence[Tokens], places: Sequence[tuple[int, int]]
-) -> Iterator[torch.Tensor]:
-    """Logits of whole rows at some (row, column), in order and a part at a time."""
-    batch = padded(rows, "right", str(model.device))
+def through_rows(model: PreTrainedModel, groups: Sequence[Sequence[Item]]) -> Found:
+    """A row for each group of items with one option: the longest, whole, which begins with all others."""
+    batch = padded([max((item.row for item in group), key=len) for group in groups], "right", str(model.device))
     width = batch.ids.shape[1]
-    flat = torch.tensor([row * width + column for row, column in places], device=model.device)
+    wanted: dict[int, int] = {}
+    rows: list[tuple[tuple[int, ...]]] = []
+    for row, group in enumerate(groups):
+        for item in group:
+            start = row * width + len(item.context) - 1
+            places = range(start, start + len(item.options[0]))
+            rows.append((tuple(wanted.setdefault(place, len(wanted)) for place in places),))
     given = {"input_ids": batch.ids, "attention_mask": batch.mask, "use_cache": False}
-    return logits(model, given, flat)
+    return Found(logits(model, given, torch.tensor(list(wanted), device=model.device)), tuple(rows))
 
 
 class _Lent(DynamicLayer):

@@ -102,7 +102,9 @@ def _decode(loaded: LoadedModel, rows: Sequence[Row], new: int, ending: Ending, 
         stock_decoding.decode(model, rows, new, ending, room.tokens)
         return
     tokens = prefix.shared([row.tokens for row in rows]) if way == "batched with prefix" and len(rows) > 1 else ()
-    before = prefix.compute(model, tokens) if tokens else None
+    begun: list[prefix.Prefix] = []
+    budget.each([len(tokens)] if tokens else [], room.tokens, lambda _: begun.append(prefix.compute(model, tokens)))
+    before = begun[0] if begun else None
     while left := [row for row in rows if not row.done]:
         try:
             decoding.decode(model, left, new, ending, before, room)

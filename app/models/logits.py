@@ -2,13 +2,18 @@
 
 import weakref
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from app.models import heads
+from app.models.budget import Room
 from app.models.prefix import ROUNDING
+
+Head = Literal["plain", "gathered", "whole"]
+"""Logits are made of chosen places by the head itself, by the model, or of all places by the model."""
 
 _AT_ONCE = 2**25
 """Logits held at once: 128 MiB in float32."""
@@ -21,17 +26,29 @@ def rows_at_once(model: PreTrainedModel) -> int:
     return max(1, _AT_ONCE // model.config.get_text_config().vocab_size)
 
 
+def head(model: PreTrainedModel) -> Head:
+    """The cheapest way to the model's own logits; kept for its life."""
+    if heads.plain(model):
+        return "plain"
+    return "gathered" if _gathers(model) else "whole"
+
+
+def bounded(model: PreTrainedModel, room: Room) -> Room:
+    """`room`, with no more tokens at once than logits where the model makes those of all tokens."""
+    return room._replace(tokens=min(room.tokens, rows_at_once(model))) if head(model) == "whole" else room
+
+
 def logits(model: PreTrainedModel, given: Mapping[str, object], places: torch.Tensor) -> Iterator[torch.Tensor]:
     """Logits at `places` of the flattened batch that `given` describes, in order and a part at a time.
 
-    Parts have the shape (rows, vocabulary). Where a model's head cannot be told apart, all logits are made.
+    Parts have the shape (rows, vocabulary). A plain head makes each when it is asked for, any other all at once.
     """
-    last = heads.head(model)
-    if last is not None and heads.plain(model):
+    last, way = heads.head(model), head(model)
+    if last is not None and way == "plain":
         hidden = model.base_model(**given)[0].flatten(0, 1)[places]
         for part in hidden.split(rows_at_once(model)):
             yield last(part)
-    elif last is not None and _gathers(model):
+    elif last is not None and way == "gathered":
         with heads.rows_only(last, places):
             yield model(**given).logits[0]
     else:
@@ -41,7 +58,9 @@ def logits(model: PreTrainedModel, given: Mapping[str, object], places: torch.Te
 def _gathers(model: PreTrainedModel) -> bool:
     """Whether the head may be given some hidden states alone, tried on a few tokens."""
     last = heads.head(model)
-    if model not in _gathering and last is not None:
+    if last is None:
+        return False
+    if model not in _gathering:
         ids = torch.tensor([[5, 6, 7], [8, 9, 3]], device=model.device)
         places = torch.tensor([1, 2, 5], device=model.device)
         given = {"input_ids": ids, "use_cache": False}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 _PLACE = re.compile(r"(?<=[A-Za-z0-9])(?=\n)")
+_LAST = re.compile(rf"(?s:.*){_PLACE.pattern}")
 _RULES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|"
     r"\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -30,11 +31,9 @@ _known: weakref.WeakKeyDictionary[Any, dict[str, list[int]] | None] = weakref.We
 def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]] | None:
     """Token ids of each text without special tokens; None where the tokenizer must read its texts whole.
 
-    `tokenizer`: one of transformers, with a backend of the tokenizers library.
+    `tokenizer`: one of transformers; with a backend of the tokenizers library, if it is to read pieces.
     """
-    if tokenizer not in _known:
-        _known[tokenizer] = {} if separable(tokenizer.backend_tokenizer) else None
-    known = _known[tokenizer]
+    known = _pieces(tokenizer)
     if known is None:
         return None
     cut = [_PLACE.split(text) for text in texts]
@@ -45,6 +44,12 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]] | None:
     read = tokenizer.backend_tokenizer.encode_batch_fast(fresh, add_special_tokens=False)
     known.update((piece, one.ids) for piece, one in zip(fresh, read, strict=True))
     return [[token for piece in pieces for token in known[piece]] for pieces in cut]
+
+
+def last_cut(tokenizer: Any, text: str) -> int:
+    """The end of what reads the same however `text` goes on behind it; 0 where the tokenizer must read texts whole."""
+    found = _LAST.match(text) if _pieces(tokenizer) is not None else None
+    return found.end() if found else 0
 
 
 def separable(backend: Any) -> bool:
@@ -58,6 +63,14 @@ def separable(backend: Any) -> bool:
         and all(_cuts(part) or _harmless(part) for part in words)
         and any(_cuts(part) for part in words)
     )
+
+
+def _pieces(tokenizer: Any) -> dict[str, list[int]] | None:
+    """What the tokenizer has read so far."""
+    if tokenizer not in _known:
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        _known[tokenizer] = {} if backend is not None and separable(backend) else None
+    return _known[tokenizer]
 
 
 def _parts(component: Any, inner: str) -> list[Mapping[str, Any]]:

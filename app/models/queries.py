@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from app.errors import CellError
 from app.models.loading import LoadedModel, causal, context_length
-from app.models.tokens import Tokens, cut, encode, leading, start_token
+from app.models.pieces import last_cut
+from app.models.tokens import Tokens, begun, cut, encode, leading, start_token
 
 
 class ScoreRequest(NamedTuple):
@@ -21,23 +22,12 @@ class ScoreRequest(NamedTuple):
     options: tuple[str, ...]
 
 
-class Query(NamedTuple):
-    """Context tokens, of which there is at least one, and option tokens."""
-
-    context: Tokens
-    option: Tokens
-
-    @property
-    def row(self) -> Tokens:
-        """What goes through a decoder: the last token predicts nothing that is asked."""
-        return self.context + self.option[:-1]
-
-
 class Encoded(NamedTuple):
     """A request in tokens."""
 
-    queries: tuple[Query, ...]
-    """One for each option."""
+    context: Tokens
+    """At least one token; what the model has no room for is cut off."""
+    options: tuple[Tokens, ...]
     prompt_tokens: int
     """Tokens of the context before any cut, special ones included."""
     cut_tokens: int
@@ -52,17 +42,14 @@ def encode_requests(loaded: LoadedModel, requests: Sequence[ScoreRequest]) -> li
     apart = bool(causal(loaded).config.is_encoder_decoder)
     behind = trailing(loaded.tokenizer) if apart else ()
     found: list[Encoded] = []
-    for request, pairs in zip(requests, _encode_pairs(loaded.tokenizer, requests, apart), strict=True):
-        if not all(option for _, option in pairs):
+    for request, (context, options) in zip(requests, _encode(loaded.tokenizer, requests, apart), strict=True):
+        if not all(options):
             raise CellError(f"an option of {request.options} has no tokens, so it has no likelihood; drop it")
-        longest = max((len(option) for _, option in pairs), default=1)
+        longest = max(map(len, options), default=1)
         if longest > limit:
             raise CellError(f"an option of {longest} tokens does not fit a context of {limit}: {request.options}")
-        room = limit - len(behind) if apart else limit + 1 - longest
-        shortened = [cut(context, room, first) for context, _ in pairs]
-        queries = tuple(Query(left + behind, pair.option) for (left, _), pair in zip(shortened, pairs, strict=True))
-        prompt_tokens = max((len(context) + len(behind) for context, _ in pairs), default=0)
-        found.append(Encoded(queries, prompt_tokens, max((dropped for _, dropped in shortened), default=0)))
+        shortened, dropped = cut(context, limit - len(behind) if apart else limit + 1 - longest, first)
+        found.append(Encoded(shortened + behind, options, len(context) + len(behind), dropped))
     return found
 
 
@@ -72,38 +59,29 @@ def trailing(tokenizer: PreTrainedTokenizerBase) -> Tokens:
     return tuple(tokenizer("a").input_ids[len(leading(tokenizer)) + text :])
 
 
-def _encode_pairs(
+def _encode(
     tokenizer: PreTrainedTokenizerBase, requests: Sequence[ScoreRequest], apart: bool
-) -> list[list[Query]]:
-    """Context and option tokens of each option. Trailing blanks of a context move to the option."""
-    texts: dict[str, Tokens] = {}
-    bare: dict[str, Tokens] = {}
-    split: list[list[tuple[str, str]]] = []
+) -> list[tuple[Tokens, tuple[Tokens, ...]]]:
+    """Context and option tokens of each request. Trailing blanks of a context move to its options.
+
+    Where a context has a place behind which nothing changes what stands before it, only its end is read anew with each
+    option.
+    """
+    split: list[tuple[str, str, str, list[str]]] = []
     for request in requests:
         context = request.context.rstrip()
         blanks = request.context[len(context) :] if context else ""
-        split.append([(context, blanks + option) for option in request.options])
-        for context, option in split[-1]:
-            if context:
-                texts[context] = ()
-            if context and not apart:
-                texts[context + option] = ()
-            else:
-                bare[option] = ()
-    texts = dict(zip(texts, encode(tokenizer, list(texts)), strict=True))
-    bare = dict(zip(bare, encode(tokenizer, list(bare), special=False), strict=True))
-    return [
-        [
-            Query(
-                texts[context] if context else leading(tokenizer) or (start_token(tokenizer),),
-                bare[option] if apart or not context else _tail(tokenizer, context, option, texts),
-            )
-            for context, option in row
-        ]
-        for row in split
-    ]
-
-
-def _tail(tokenizer: PreTrainedTokenizerBase, context: str, option: str, texts: dict[str, Tokens]) -> Tokens:
-    """The end of the joint encoding; where the option melts into the context's last token, the option alone."""
-    return texts[context + option][len(texts[context]) :] or encode(tokenizer, [option], special=False)[0]
+        place = last_cut(tokenizer, context)
+        head, tail = context[:place], context[place:]
+        # What an option is read with, and what is then taken away from it again.
+        split.append((head, tail, "" if apart else tail, [blanks + option for option in request.options]))
+    texts = {text: None for head, tail, stem, options in split for text in (head, tail, *(stem + o for o in options))}
+    read = dict(zip(texts, encode(tokenizer, list(texts), special=False), strict=True)) | {"": ()}
+    first = leading(tokenizer)
+    found: list[tuple[Tokens, tuple[Tokens, ...]]] = []
+    for head, tail, stem, options in split:
+        context = begun(read[head] + read[tail], first) if head or tail else first or (start_token(tokenizer),)
+        joint = [(read[stem + option][len(read[stem]) :], option) for option in options]
+        # An option that melts into the context's last token is read alone.
+        found.append((context, tuple(own or encode(tokenizer, [o], special=False)[0] for own, o in joint)))
+    return found

@@ -5,19 +5,21 @@ options; equal requests once. Logits are made only where an option token is pred
 forwards.py for the ways, of which the model's architecture allows some.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
-from app.models import budget, decoding, forwards, heads, prefix
+from app.models import budget, decoding, forwards, prefix
 from app.models.adapters import check_named
 from app.models.branches import Found, Item, hosts
 from app.models.encoder_decoder import through_decoder
 from app.models.loading import LoadedModel, causal
-from app.models.logits import rows_at_once
+from app.models.logits import bounded, head, rows_at_once
 from app.models.prefix import Prefix
-from app.models.queries import Query, ScoreRequest, encode_requests
+from app.models.queries import Encoded, ScoreRequest, encode_requests
 from app.models.tokens import Tokens
 
 _WORTH = 8
@@ -46,6 +48,12 @@ class _Answer(NamedTuple):
     greedy: bool
 
 
+class _Answered(NamedTuple):
+    item: Item
+    answers: list[_Answer]
+    """One for each option."""
+
+
 class Scorer:
     """Scores requests with one model; what the contexts of one call began with serves the next.
 
@@ -54,9 +62,12 @@ class Scorer:
 
     def __init__(self, loaded: LoadedModel, batch_tokens: int | None = None) -> None:
         self._loaded, self._model = loaded, causal(loaded)
-        self._room = budget.room(loaded, batch_tokens)
-        self._before: Prefix | None = None
         self.path, self.reason = forwards.way(self._model)
+        self.head = head(self._model)
+        self._room = bounded(self._model, budget.room(loaded, batch_tokens))
+        # A plain head makes logits a part at a time; another one all that a batch asks for.
+        self._most = None if self.head == "plain" else rows_at_once(self._model)
+        self._before: Prefix | None = None
         self.beyond_window = 0
         """Contexts with their options that were longer than a layer looks back, so not scored as trees."""
 
@@ -70,45 +81,30 @@ class Scorer:
         """
         check_named(self._loaded)
         encoded = encode_requests(self._loaded, requests)
-        answers: dict[Query, _Answer] = {}
+        answers: dict[Tokens, dict[Tokens, _Answer]] = {one.context: {} for one in encoded}
         # A context that was cut no longer begins as the others do.
         for dropped in (False, True):
-            alike = (one for one in encoded if (one.cut_tokens > 0) is dropped)
-            queries = sorted({query for one in alike for query in one.queries})
-            if queries:
-                answers.update(self._answers(queries, dropped))
-        return [
-            OptionScores(
-                logprobs=tuple(answers[query].logprob for query in one.queries),
-                tokens=tuple(len(query.option) for query in one.queries),
-                greedy=tuple(answers[query].greedy for query in one.queries),
-                prompt_tokens=one.prompt_tokens,
-                cut_tokens=one.cut_tokens,
-            )
-            for one in encoded
-        ]
+            alike = [one for one in encoded if one.options and (one.cut_tokens > 0) is dropped]
+            items = _items(alike, min(_BRANCHES, self._most or _BRANCHES))
+            for item, found in self._answers(items, dropped) if items else ():
+                answers[item.context].update(zip(item.options, found, strict=True))
+        return [_scores(one, answers[one.context]) for one in encoded]
 
-    def _answers(self, queries: Sequence[Query], dropped: bool) -> dict[Query, _Answer]:
-        apart = self._model.config.is_encoder_decoder
-        if self.path == "rows" and not apart:
-            return self._rows(queries)
-        items = _items(queries)
-        if apart:
+    def _answers(self, items: Sequence[Item], dropped: bool) -> list[_Answered]:
+        if self._model.config.is_encoder_decoder:
             return self._through_decoder(items)
+        if self.path == "rows":
+            return self._through_rows(items)
         before = None if dropped else self._begun([item.context for item in items])
         if self.path == "cache":
             return self._through_cache(items, before)
         sees = forwards.window(self._model)
         near = [item for item in items if sees is None or item.columns <= sees]
-        answers = self._through_trees(near, before)
-        if len(near) < len(items):
-            far = [item for item in items if sees is not None and item.columns > sees]
-            self.beyond_window += len(far)
-            if decoding.decodes(self._model, prefixed=True):
-                answers |= self._through_cache(far, before)
-            else:
-                answers |= self._rows([Query(item.context, option) for item in far for option in item.options])
-        return answers
+        far = [item for item in items if sees is not None and item.columns > sees]
+        self.beyond_window += len(far)
+        if not far or decoding.decodes(self._model, prefixed=True):
+            return self._through_trees(near, before) + self._through_cache(far, before)
+        return self._through_trees(near, before) + self._through_rows(far)
 
     def _begun(self, contexts: Sequence[Tokens]) -> Prefix | None:
         """The prefix of some contexts, the last call's where it serves nearly as well."""
@@ -124,67 +120,61 @@ class Scorer:
             budget.each([len(tokens)] if len(tokens) >= _WORTH else [], self._room.tokens, work)
         return self._before
 
-    def _through_trees(self, items: Sequence[Item], before: Prefix | None) -> dict[Query, _Answer]:
+    def _through_trees(self, items: Sequence[Item], before: Prefix | None) -> list[_Answered]:
         """An item a row, its options as branches."""
-        # A plain head makes logits a part at a time; another one all that a batch asks for.
-        most = None if heads.plain(self._model) else rows_at_once(self._model)
         weights = self._weights(items, before, budget.Room(self._room.tokens, self._room.tokens * budget.READ))
-        return self._each(items, weights, most, lambda part: forwards.through_tree(self._model, before, part))
+        work = forwards.through_tree
+        return self._each(_alone(items), weights, self._most, lambda part: work(self._model, before, _flat(part)))
 
-    def _through_cache(self, items: Sequence[Item], before: Prefix | None) -> dict[Query, _Answer]:
+    def _through_cache(self, items: Sequence[Item], before: Prefix | None) -> list[_Answered]:
         """Contexts side by side, then their options."""
         weights, most = self._weights(items, before, self._room), rows_at_once(self._model)
         work = forwards.through_cache
-        return self._each(items, weights, most, lambda part: work(self._model, before, part, self._room))
+        return self._each(_alone(items), weights, most, lambda part: work(self._model, before, _flat(part), self._room))
 
-    def _through_decoder(self, items: Sequence[Item]) -> dict[Query, _Answer]:
+    def _through_decoder(self, items: Sequence[Item]) -> list[_Answered]:
         """Contexts through the encoder, then their options on the decoder."""
         weights, most = self._weights(items, None, self._room), rows_at_once(self._model)
-        kept = self.path == "cache"
-        return self._each(items, weights, most, lambda part: through_decoder(self._model, part, self._room, kept=kept))
+        work, kept = through_decoder, self.path == "cache"
+        return self._each(
+            _alone(items), weights, most, lambda part: work(self._model, _flat(part), self._room, kept=kept)
+        )
+
+    def _through_rows(self, items: Sequence[Item]) -> list[_Answered]:
+        """Each distinct row once, whole; a row that begins another one rides along in it."""
+        asked = [Item(item.context, (option,)) for item in items for option in item.options]
+        host = hosts([one.row for one in asked])
+        riders: dict[Tokens, list[Item]] = {}
+        for one in asked:
+            riders.setdefault(host[one.row], []).append(one)
+        rows = sorted(riders)
+        work = forwards.through_rows
+        return self._each(
+            [riders[row] for row in rows], [len(row) for row in rows], self._most, lambda part: work(self._model, part)
+        )
 
     def _weights(self, items: Sequence[Item], before: Prefix | None, room: budget.Room) -> list[int]:
         behind = len(before.tokens) if before else 0
         return [room.weight(item.columns - behind, item.columns) for item in items]
 
     def _each(
-        self, items: Sequence[Item], weights: Sequence[int], most: int | None, forward: Callable[[list[Item]], Found]
-    ) -> dict[Query, _Answer]:
-        """Answers of all items, in batches under the budget that ask for at most `most` rows of logits each."""
-        answers: dict[Query, _Answer] = {}
+        self,
+        groups: Sequence[list[Item]],
+        weights: Sequence[int],
+        most: int | None,
+        forward: Callable[[list[list[Item]]], Found],
+    ) -> list[_Answered]:
+        """Answers of all groups, in batches under the budget that ask for at most `most` rows of logits each."""
+        found: list[_Answered] = []
 
         def work(batch: list[int]) -> None:
-            chosen = [items[place] for place in batch]
+            chosen = [groups[place] for place in batch]
             for part in [chosen] if most is None else _bounded(chosen, most):
                 with torch.inference_mode():
-                    answers.update(_read(part, forward(part)))
+                    found.extend(_read(_flat(part), forward(part)))
 
         budget.each(weights, self._room.tokens, work)
-        return answers
-
-    def _rows(self, queries: Sequence[Query]) -> dict[Query, _Answer]:
-        """Each distinct row once, whole; a row that begins another one rides along in it."""
-        host = hosts([query.row for query in queries])
-        riders: dict[Tokens, list[Query]] = {}
-        for query in queries:
-            riders.setdefault(host[query.row], []).append(query)
-        rows = sorted(riders)
-        answers: dict[Query, _Answer] = {}
-
-        def work(batch: list[int]) -> None:
-            wanted: dict[tuple[int, int], int] = {}
-            asked: list[tuple[Query, tuple[int, ...]]] = []
-            for row, place in enumerate(batch):
-                for query in riders[rows[place]]:
-                    first = len(query.context) - 1
-                    columns = range(first, first + len(query.option))
-                    asked.append((query, tuple(wanted.setdefault((row, c), len(wanted)) for c in columns)))
-            with torch.inference_mode():
-                found = forwards.through_rows(self._model, [rows[place] for place in batch], list(wanted))
-                answers.update(_pick(found, asked))
-
-        budget.each([len(row) for row in rows], self._room.tokens, work)
-        return answers
+        return found
 
 
 def score(loaded: LoadedModel, requests: Sequence[ScoreRequest], batch_tokens: int | None = None) -> list[OptionScores]:
@@ -192,53 +182,58 @@ def score(loaded: LoadedModel, requests: Sequence[ScoreRequest], batch_tokens: i
     return Scorer(loaded, batch_tokens).score(requests)
 
 
-def _items(queries: Sequence[Query]) -> list[Item]:
+def _items(encoded: Sequence[Encoded], most: int) -> list[Item]:
     """Each context once, with all of its options, as far as one row has room for them."""
-    options: dict[Tokens, list[Tokens]] = {}
-    for query in queries:
-        options.setdefault(query.context, []).append(query.option)
-    return [Item(context, part) for context, group in options.items() for part in _split(group)]
+    options: dict[Tokens, set[Tokens]] = {}
+    for one in encoded:
+        options.setdefault(one.context, set()).update(one.options)
+    return [Item(context, part) for context in sorted(options) for part in _split(sorted(options[context]), most)]
 
 
-def _split(options: Sequence[Tokens]) -> Iterator[tuple[Tokens, ...]]:
+def _split(options: Sequence[Tokens], most: int) -> Iterator[tuple[Tokens, ...]]:
     """Options of one context in groups that one row has room for."""
     group: list[Tokens] = []
     for option in options:
-        if group and sum(map(len, group)) + len(option) > _BRANCHES:
+        if group and sum(map(len, group)) + len(option) > most:
             yield tuple(group)
             group = []
         group.append(option)
     yield tuple(group)
 
 
-def _bounded(items: Sequence[Item], rows: int) -> Iterator[list[Item]]:
-    """Items in groups that ask for no more than `rows` rows of logits; one item at least."""
-    group: list[Item] = []
+def _alone(items: Sequence[Item]) -> list[list[Item]]:
+    return [[item] for item in items]
+
+
+def _flat(groups: Sequence[Sequence[Item]]) -> list[Item]:
+    return [item for group in groups for item in group]
+
+
+def _bounded(groups: Sequence[list[Item]], rows: int) -> Iterator[list[list[Item]]]:
+    """Groups side by side that ask for no more than `rows` rows of logits; one group at least."""
+    part: list[list[Item]] = []
     asked = 0
-    for item in items:
-        own = sum(map(len, item.options))
-        if group and asked + own > rows:
-            yield group
-            group, asked = [], 0
-        group.append(item)
+    for group in groups:
+        own = sum(len(option) for item in group for option in item.options)
+        if part and asked + own > rows:
+            yield part
+            part, asked = [], 0
+        part.append(group)
         asked += own
-    yield group
+    yield part
 
 
-def _read(items: Sequence[Item], found: Found) -> dict[Query, _Answer]:
+def _read(items: Sequence[Item], found: Found) -> Iterator[_Answered]:
     """The answers of some items."""
-    asked = [
-        (Query(item.context, option), rows)
-        for item, options in zip(items, found.rows, strict=True)
-        for option, rows in zip(item.options, options, strict=True)
-    ]
-    return _pick(found.parts, asked)
+    rows = [asked for options in found.rows for asked in options]
+    answers = _pick(found.parts, rows, [option for item in items for option in item.options])
+    return (_Answered(item, list(islice(answers, len(item.options)))) for item in items)
 
 
-def _pick(parts: Iterable[torch.Tensor], asked: Sequence[tuple[Query, tuple[int, ...]]]) -> dict[Query, _Answer]:
+def _pick(parts: Iterable[torch.Tensor], rows: Sequence[Sequence[int]], options: Sequence[Tokens]) -> Iterator[_Answer]:
     """Log-probability of each option from the logit rows that predict its tokens, and whether all are the likeliest."""
-    places = torch.tensor([row for _, rows in asked for row in rows])
-    tokens = torch.tensor([token for query, _ in asked for token in query.option])
+    places = torch.tensor([row for asked in rows for row in asked])
+    tokens = torch.tensor([token for option in options for token in option])
     logprobs = torch.empty(len(places), dtype=torch.float64)
     likeliest = torch.empty(len(places), dtype=torch.bool)
     first = 0
@@ -246,13 +241,26 @@ def _pick(parts: Iterable[torch.Tensor], asked: Sequence[tuple[Query, tuple[int,
         logits = part.float()
         (here,) = torch.where((places >= first) & (places < first + len(logits)))
         row, token = (places[here] - first).to(logits.device), tokens[here].to(logits.device)
-        logprobs[here] = (logits[row, token].double() - logits.logsumexp(-1)[row].double()).cpu()
-        likeliest[here] = (logits.argmax(-1)[row] == token).cpu()
+        logprobs[here] = logits.log_softmax(-1)[row, token].double().cpu()
+        likeliest[here] = _likeliest(logits, row, token).cpu()
         first += len(logits)
-    answers: dict[Query, _Answer] = {}
-    start = 0
-    for query, rows in asked:
-        end = start + len(rows)
-        answers[query] = _Answer(float(logprobs[start:end].sum()), bool(likeliest[start:end].all()))
-        start = end
-    return answers
+    starts = np.cumsum([0, *map(len, options[:-1])])
+    sums = np.add.reduceat(logprobs.numpy(), starts).tolist()
+    return map(_Answer, sums, np.logical_and.reduceat(likeliest.numpy(), starts).tolist())
+
+
+def _likeliest(logits: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+    """Whether each token is the likeliest of its row; argmax, which says it of equal ones, is slow: for those alone."""
+    found = logits[row, token] == logits.amax(-1)[row]
+    found[found.clone()] = logits[row[found]].argmax(-1) == token[found]
+    return found
+
+
+def _scores(one: Encoded, answers: Mapping[Tokens, _Answer]) -> OptionScores:
+    return OptionScores(
+        logprobs=tuple(answers[option].logprob for option in one.options),
+        tokens=tuple(map(len, one.options)),
+        greedy=tuple(answers[option].greedy for option in one.options),
+        prompt_tokens=one.prompt_tokens,
+        cut_tokens=one.cut_tokens,
+    )

@@ -42,11 +42,12 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bo
     An end-of-text token that a tokenizer appends by itself is left out: a prompt goes on.
     """
     prefix = leading(tokenizer) if special else ()
-    encoded: list[Tokens] = []
-    for ids in _ids(tokenizer, texts, special=False):
-        row = tuple(ids)
-        encoded.append(row if row[: len(prefix)] == prefix else prefix + row)
-    return encoded
+    return [begun(tuple(ids), prefix) for ids in _ids(tokenizer, texts, special=False)]
+
+
+def begun(row: Tokens, prefix: Tokens) -> Tokens:
+    """`row` behind `prefix`, if it does not begin with it."""
+    return row if row[: len(prefix)] == prefix else prefix + row
 
 
 def start_token(tokenizer: PreTrainedTokenizerBase) -> int:

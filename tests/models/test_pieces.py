@@ -1,6 +1,7 @@
 """Texts read in pieces have the tokens that they have when read whole, with every tokenizer that is read so."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -58,6 +59,20 @@ def test_pieces_have_the_tokens_of_the_whole(name: str, parts: list[str]) -> Non
     text, tokenizer = "".join(parts), FAST[name]
     (found,) = pieces.encode(tokenizer, [text]) or [None]
     assert found == tokenizer(text, add_special_tokens=False).input_ids
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(sorted(FAST)), text=st.text("aZ9 \n.é\r", max_size=12), more=st.text("b \n.é7", max_size=6))
+def test_what_stands_before_the_last_cut_reads_the_same_however_a_text_goes_on(name: str, text: str, more: str) -> None:
+    backend, place = FAST[name].backend_tokenizer, pieces.last_cut(FAST[name], text)
+    apart = [backend.encode(part, add_special_tokens=False).ids for part in (text[:place], text[place:] + more)]
+    assert apart[0] + apart[1] == backend.encode(text + more, add_special_tokens=False).ids
+    assert place == len(text) or not any(a.isascii() and a.isalnum() and b == "\n" for a, b in pairwise(text[place:]))
+
+
+def test_the_last_cut_stands_behind_the_last_line_that_ends_in_a_letter_or_digit() -> None:
+    assert pieces.last_cut(FAST["gpt2"], "Question: up\nAnswer:") == len("Question: up")
+    assert pieces.last_cut(FAST["gpt2"], "up?\nAnswer:") == 0
 
 
 def test_prompts_of_many_lines_are_cut() -> None:

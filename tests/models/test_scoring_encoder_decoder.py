@@ -95,9 +95,9 @@ def test_the_context_carries_its_end_and_the_option_stands_alone(make_loaded: Ma
     loaded = build("t5", make_loaded)
     assert trailing(loaded.tokenizer) == (2,)
     (encoded, empty) = encode_requests(loaded, [ScoreRequest("neve ", ("r",)), ScoreRequest("", ("r",))])
-    assert encoded.queries[0].context == (*loaded.tokenizer("neve", add_special_tokens=False).input_ids, 2)
-    assert encoded.queries[0].option == tuple(loaded.tokenizer(" r", add_special_tokens=False).input_ids)
-    assert empty.queries[0].context[-1] == 2
+    assert encoded.context == (*loaded.tokenizer("neve", add_special_tokens=False).input_ids, 2)
+    assert encoded.options[0] == tuple(loaded.tokenizer(" r", add_special_tokens=False).input_ids)
+    assert empty.context[-1] == 2
 
 
 def test_a_context_too_long_loses_its_beginning_and_keeps_its_end(make_loaded: Make) -> None:
@@ -105,7 +105,7 @@ def test_a_context_too_long_loses_its_beginning_and_keeps_its_end(make_loaded: M
     request = ScoreRequest("Is it true? yes no " * 40 + "Answer:", OPTIONS)
     (encoded,) = encode_requests(loaded, [request])
     whole = loaded.tokenizer(request.context).input_ids
-    assert encoded.queries[0].context == tuple(whole[-64:])
+    assert encoded.context == tuple(whole[-64:])
     assert (encoded.prompt_tokens, encoded.cut_tokens) == (len(whole), len(whole) - 64)
     assert_same(score(loaded, [request]), plain(loaded, [request]))
 

@@ -35,6 +35,7 @@ MORE: dict[str, Callable[[], hf.PreTrainedConfig]] = {
     "gemma3": lambda: hf.Gemma3TextConfig(
         **{**LLAMA, "num_hidden_layers": 6}, head_dim=8, sliding_window=64, attn_logit_softcapping=None
     ),
+    "gemma2": lambda: hf.Gemma2Config(**LLAMA, head_dim=8, sliding_window=64, final_logit_softcapping=5.0),
     "stablelm": lambda: hf.StableLmConfig(**LLAMA),
     "granite": lambda: hf.GraniteConfig(**LLAMA, logits_scaling=3.0, embedding_multiplier=2.0),
     "mistral": lambda: hf.MistralConfig(**LLAMA, sliding_window=48),
@@ -50,8 +51,9 @@ MORE: dict[str, Callable[[], hf.PreTrainedConfig]] = {
 }  # fmt: skip
 PATHS = {
     "falcon-rotary": "tree", "falcon-alibi": "cache", "mpt": "cache", "phi3": "tree", "gemma3": "tree",
-    "stablelm": "tree", "granite": "tree", "mistral": "tree", "mixtral": "tree", "gptj": "tree", "gpt_neo": "tree",
-    "mamba": "rows", "gpt2": "tree", "llama": "tree", "gpt_neox": "tree", "opt": "tree", "bloom": "cache",
+    "gemma2": "tree", "stablelm": "tree", "granite": "tree", "mistral": "tree", "mixtral": "tree",
+    "gptj": "tree", "gpt_neo": "tree", "mamba": "rows", "gpt2": "tree", "llama": "tree",
+    "gpt_neox": "tree", "opt": "tree", "bloom": "cache",
     "qwen2": "tree", "qwen3": "tree", "phi": "tree", "cohere": "tree", "rwkv": "rows", "olmo2": "tree",
 }  # fmt: skip
 
@@ -93,7 +95,7 @@ def test_each_architecture_gives_the_plain_numbers_by_its_fastest_way(make_loade
 def test_the_other_families_take_their_fastest_way(make_loaded: Make, family: str) -> None:
     loaded = make_loaded(family)
     # A window of 8 tokens is shorter than what the tree is tried on.
-    assert Scorer(loaded).path == PATHS.get(family if family != "mistral" else "", "cache")
+    assert Scorer(loaded).path == PATHS.get(family if family not in ("mistral", "gemma2") else "", "cache")
     assert_same(score(loaded, SHARED, 8_192), plain(loaded, SHARED))
 
 

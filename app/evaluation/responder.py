@@ -10,7 +10,7 @@ import pickle
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -31,9 +31,11 @@ from app.store import Artefact, Record, Store
 from app.tasks import catalog, prompts
 from app.tasks.metrics.bertscore import Chooser
 
-PROTOCOL = "4"
+PROTOCOL = "5"
 OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string()), pa.field("passing", pa.bool_())])
 """`failure`: why a cell failed, empty where it is done; `passing`: whether time or another node may mend that."""
+_Bare = dict[tuple[str, ...], tuple[float, ...]]
+"""Log-probabilities of options after the bare answer cue, by all that were asked for at once: they share last bits."""
 _EXPOSURE = {column.name for column in tables.EXPOSURE}
 
 
@@ -49,6 +51,8 @@ class _Held:
     parameters: int = 0
     vllm: vllm_decoding.Engine | None = None
     """With the same weights, where the study asks for it."""
+    unconditional: _Bare = field(default_factory=dict[tuple[str, ...], tuple[float, ...]])
+    """Every condition of a task asks for the same."""
 
 
 class _Outcome(NamedTuple):
@@ -100,7 +104,7 @@ class Responder:
         shared = {name: value for name, value in identity.items() if name not in _EXPOSURE}
         facts = requests.facts(cell, self._store)
         tally = Tally()
-        engine = _Engine(held.loaded, self._decode(held, cell, answers))
+        engine = _Engine(held, self._decode(held, cell, answers))
         artefacts: dict[str, Artefact] = {}
         with self._store.parquet_writer(responses_path(cell), tables.schema("responses"), artefacts) as writer:
             for batch in requests.read(cell, self._store):
@@ -156,6 +160,7 @@ class Responder:
 
     def _switch(self, held: _Held, run: Run | None) -> None:
         held.adapter = ""  # no run's, until it is proved: a failed switch is tried again by the next cell
+        held.unconditional.clear()
         if run is None:
             held.loaded, held.adapter = adapters.detach(held.loaded), None
             return
@@ -167,9 +172,10 @@ class Responder:
 class _Engine:
     """Answers the requests of one cell; what they share is computed once for all of its batches."""
 
-    def __init__(self, loaded: LoadedModel, decode: generation.Decode | None) -> None:
-        self.loaded, self._decode = loaded, decode
-        self.batch_tokens = budget.found(loaded)
+    def __init__(self, held: _Held, decode: generation.Decode | None) -> None:
+        self.loaded, self._decode = held.loaded, decode
+        self.batch_tokens = budget.found(held.loaded)
+        self._known = held.unconditional
         self._wrote = ""
         self._scorer: scoring.Scorer | None = None
         self._unconditional: dict[str, float] = {}
@@ -188,15 +194,19 @@ class _Engine:
         """How scores and texts were computed: see `app.models.forwards` and `app.models.generation`."""
         found: dict[str, object] = {"generation": {"path": self._wrote}} if self._wrote else {}
         if one := self._scorer:
-            found["scoring"] = {"path": one.path, "reason": one.reason, "beyond_window": one.beyond_window}
+            found["scoring"] = {
+                "path": one.path, "reason": one.reason, "head": one.head, "beyond_window": one.beyond_window,
+            }  # fmt: skip
         return found
 
     def unconditional(self, options: Sequence[str]) -> tuple[float, ...]:
-        """Log-probabilities after the bare answer cue: of each option once a cell, not once an item."""
-        fresh = sorted(set(options) - set(self._unconditional))
-        if fresh:
+        """Log-probabilities after the bare answer cue: of each option once a task and model, not once an item."""
+        fresh = tuple(sorted(set(options) - set(self._unconditional)))
+        if fresh and fresh not in self._known:
             (found,) = scoring.score(self.loaded, [_ask(prompts.ANSWER_CUE, fresh)], self.batch_tokens)
-            self._unconditional |= dict(zip(fresh, found.logprobs, strict=True))
+            self._known[fresh] = found.logprobs
+        if fresh:
+            self._unconditional |= dict(zip(fresh, self._known[fresh], strict=True))
         return tuple(self._unconditional[option] for option in options)
 
 

@@ -13,8 +13,8 @@ from app.errors import CellError
 from app.models.loading import LoadedModel, causal
 from app.models.tokens import batches
 
-MOST = {"cpu": 8_192, "cuda": 16_384}
-"""Padded tokens of one forward where memory is plenty: bigger batches gain nothing."""
+MOST = {"cpu": 2_048, "cuda": 16_384}
+"""Padded tokens of one forward where memory is plenty: bigger batches gain nothing, and outgrow a processor's cache."""
 _SHARE = 0.5  # of what is free at the start; the rest is for logits, caches and others
 _STATES = 24  # hidden states, in widths, that a token has at once inside a layer: queries to the feed-forward's
 READ = 16

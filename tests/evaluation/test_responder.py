@@ -110,17 +110,15 @@ def test_answers_are_those_of_direct_calls(name: str, made: Made, store: Store, 
         loaded = with_adapter(loaded, checkpoints / "tiny.lora-s0")
     asked = [request for batch in requests.read(cell, store) for request in batch]
     assert [row["item"] for row in rows] == [request.item for request in asked]
-    found = scoring.score(
-        loaded, [scoring.ScoreRequest(r.context, tuple(f" {o}" for o in r.options)) for r in asked], 8_192
-    )
-    texts = generation.generate(loaded, [r.context for r in asked], 4, "\n", 8_192)
+    found = scoring.score(loaded, [scoring.ScoreRequest(r.context, tuple(f" {o}" for o in r.options)) for r in asked])
+    texts = generation.generate(loaded, [r.context for r in asked], 4, "\n")
     for row, one, text, request in zip(rows, found, texts, asked, strict=True):
         assert tuple(row["logprobs"]) == one.logprobs
         assert tuple(row["option_tokens"]) == one.tokens
         assert (row["prompt_tokens"], row["generated"]) == (one.prompt_tokens, text.text)
         assert row["choice"] == request.options[max(range(len(one.logprobs)), key=lambda i: one.logprobs[i])]
         (bare,) = scoring.score(
-            loaded, [scoring.ScoreRequest(prompts.ANSWER_CUE, tuple(f" {o}" for o in request.options))], 8_192
+            loaded, [scoring.ScoreRequest(prompts.ANSWER_CUE, tuple(f" {o}" for o in request.options))]
         )
         assert row["logprobs_unconditional"] == pytest.approx(bare.logprobs, abs=1e-4)
     right = sum(row["choice"] == row["target"] for row in rows)
@@ -135,8 +133,26 @@ def test_a_record_says_how_its_numbers_were_computed(made: Made, store: Store) -
     assert failures(Responder("small", store), [cell]) == [""]
     record = store.read_record(cell.slug)
     assert record
-    assert record.result["scoring"] == {"path": "tree", "reason": "", "beyond_window": 0}
+    assert record.result["scoring"] == {"path": "tree", "reason": "", "head": "plain", "beyond_window": 0}
     assert record.result["generation"] == {"path": "batched with prefix"}
+
+
+def test_options_alone_are_scored_once_for_all_conditions_of_a_task(made: Made, store: Store, tmp_path: Path) -> None:
+    bare, shown = made.cells(BASE + "antonym", "tiny/base-few-shot-k2-s0/antonym")
+    responder, forwards = Responder("small", store), list[int]()
+    assert failures(responder, [bare]) == [""]
+    held = responder._held
+    assert held  # the model whose forwards are counted
+    held.loaded.model.get_input_embeddings().register_forward_hook(lambda *_: forwards.append(1))
+    assert failures(responder, [shown]) == [""]
+    known, once = len(forwards), outcome(store, shown)
+    store.delete_record(shown.slug)
+    held.unconditional.clear()
+    assert failures(responder, [shown]) == [""]
+    assert len(forwards) - known > known > 0
+    alone = Store(shutil.copytree(made.root, tmp_path / "alone"))
+    assert failures(Responder("small", alone), [shown]) == [""]
+    assert once == outcome(store, shown) == outcome(alone, shown)
 
 
 def test_an_actor_that_changes_adapters_gives_the_numbers_of_fresh_loads_and_loads_its_base_once(

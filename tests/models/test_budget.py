@@ -14,7 +14,7 @@ Make = Callable[..., LoadedModel]
 
 def test_a_small_model_gets_the_ceiling(make_loaded: Make) -> None:
     assert budget.found(make_loaded("llama")) == budget.MOST["cpu"]
-    assert budget.room(make_loaded("llama")) == (8_192, 8_192 * budget.READ)
+    assert budget.room(make_loaded("llama")) == (2_048, 2_048 * budget.READ)
     assert budget.room(make_loaded("llama"), 100).tokens == 100
 
 

@@ -187,6 +187,8 @@ class TuneCell(Cell):
     """Trained on, by estimate."""
     gpu_bytes: float
     """Memory of one worker at its peak, by estimate, were it on a GPU."""
+    beside: tuple[Run, ...] = ()
+    """Runs that are tuned in one process, its own among them; empty: it is tuned alone."""
 
 
 @dataclass(frozen=True)

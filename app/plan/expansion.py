@@ -41,7 +41,7 @@ def expand(study: Study, facts: Facts) -> Plan:
     ]
     _unique([run.slug for run in runs], "runs")
     made = [_base(base) for base in facts.bases if base.stored]
-    tunings = [_tuning(run) for run in runs]
+    tunings = [_tuning(run, runs) for run in runs]
     evaluations: dict[str, EvaluateCell] = {}
     for base, run in [*((base, None) for base in facts.bases), *((run.base, run) for run in runs)]:
         # A pipeline's cells come after the cells that write for it.
@@ -94,17 +94,20 @@ def _run(study: Study, facts: Facts, base: Base, recipe: Recipe, seed: int) -> R
     rate = recipe.learning_rate or default
     mixture = facts.mixtures[name]
     # Those of other columns, and what changes memory but no number.
-    named = {"name", "bases", "seeds", "mixture", "learning_rate", "decontaminate", "gradient_checkpointing"}
-    together = {"workers", "strategy", "offload", "micro_batch"}
+    named = {"name", "bases", "seeds", "mixture", "learning_rate", "decontaminate", "gradient_checkpointing",
+             "together"}  # fmt: skip
+    divided = {"workers", "strategy", "offload", "micro_batch"}
     if recipe.workers > 1:  # each draws its own dropout, so their number is part of what the weights are
-        named |= together - {"workers"}
+        named |= divided - {"workers"}
     else:
-        named |= together
+        named |= divided
     settings = recipe.model_dump(mode="json", exclude=named)
     if recipe.method == "full":
         del settings["lora"]
     if recipe.format != "regular":
         settings["worked_examples"] = study.pipelines.examples
+    if recipe.together:  # rows of all of them share a matrix product, whose rounding depends on how many there are
+        settings["together"] = sorted(recipe.seeds)
     evaluated = facts.tasks if recipe.decontaminate else ()
     inputs: dict[str, object] = {
         "base": base.inputs,
@@ -125,11 +128,12 @@ def _base(base: Base) -> Cell:
     return Cell(kind, f"{kind}/{base.slug}", base.inputs, needs, seconds, base)
 
 
-def _tuning(run: Run) -> TuneCell:
+def _tuning(run: Run, runs: Sequence[Run]) -> TuneCell:
     found = estimates.tuning(run)
+    beside = [other for other in runs if (other.base, other.recipe) == (run.base, run.recipe)]
     return TuneCell(
         "tune", f"tune/{run.slug}", run.inputs, found.needs, found.seconds, run.base, run, found.phases, found.tokens,
-        found.gpu_bytes,
+        found.gpu_bytes, tuple(beside) if run.recipe.together else (),
     )  # fmt: skip
 
 

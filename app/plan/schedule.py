@@ -41,13 +41,20 @@ class Schedule:
         cells: Sequence[Cell],
         needs: Mapping[str, Collection[str]] | None = None,
         admission: Admission | None = None,
+        after: Mapping[str, str] | None = None,
     ) -> None:
-        """`needs`: slug -> slugs of cells among `cells` that must be done before. In order: needed ones come first."""
+        """`needs`: slug -> slugs of cells among `cells` that must be done before. In order: needed ones come first.
+
+        `after`: slug -> slug of the cell among `cells` that must have ended before, done or failed.
+        """
         self.cells = {cell.slug: cell for cell in cells}
         self.failed: list[Ended] = []
         self.left: list[Ended] = []
         self._admission = admission
         self._awaited = {slug: set((needs or {}).get(slug, ())) for slug in self.cells}
+        self._after = dict(after or {})
+        for slug, first in self._after.items():
+            self._awaited[slug].add(first)
         self._behind: dict[str, list[str]] = {slug: [] for slug in self.cells}
         for slug, awaited in self._awaited.items():
             for needed in awaited:
@@ -137,12 +144,16 @@ class Schedule:
             if failure:
                 self._give_up(slug, failure, self.failed, NEEDED_FAILED)
             else:
-                for behind in self._behind[slug]:
-                    self._awaited[behind].discard(slug)
-                    if not self._awaited[behind] and behind in self._waiting:
-                        self._waiting.remove(behind)
-                        self._push(behind)
+                self._release(slug, self._behind[slug])
             self._changed.notify_all()
+
+    def _release(self, slug: str, behind: Iterable[str]) -> None:
+        """Cells no longer wait for `slug`."""
+        for one in behind:
+            self._awaited[one].discard(slug)
+            if not self._awaited[one] and one in self._waiting:
+                self._waiting.remove(one)
+                self._push(one)
 
     def _push(self, slug: str) -> None:
         cell = self.cells[slug]
@@ -151,7 +162,9 @@ class Schedule:
     def _give_up(self, slug: str, reason: str, where: list[Ended], behind: str) -> None:
         where.append(Ended(slug, reason))
         for dependent in self._behind[slug]:
-            if dependent in self._waiting:
+            if self._after.get(dependent) == slug:
+                self._release(slug, [dependent])
+            elif dependent in self._waiting:
                 self._waiting.remove(dependent)
                 self._open[self.cells[dependent].kind] -= 1
                 self._give_up(dependent, behind, where, behind)
@@ -185,7 +198,7 @@ class Schedule:
         with self._changed:
             reasons = {slug: "waits for room" for queue in self._ready.values() for _, slug in queue}
             reasons |= {slug: f"no room yet for {_amount(self.cells[slug])}" for slug in self._taken}
-            return reasons | {slug: _awaits(self._awaited[slug]) for slug in self._waiting}
+            return reasons | {slug: _awaits(slug, self._awaited[slug]) for slug in self._waiting}
 
 
 def schedule(planned: Plan, to_do: Collection[str], admission: Admission | None = None) -> Schedule:
@@ -193,7 +206,16 @@ def schedule(planned: Plan, to_do: Collection[str], admission: Admission | None 
     wanted = set(to_do)
     makers = {cell.base.slug: cell.slug for cell in planned.made}
     needs = {cell.slug: _needed(cell, makers) & wanted for cell in planned.cells if cell.slug in wanted}
-    return Schedule([cell for cell in planned.cells if cell.slug in wanted], needs, admission)
+    return Schedule([cell for cell in planned.cells if cell.slug in wanted], needs, admission, _after(planned, wanted))
+
+
+def _after(planned: Plan, wanted: Collection[str]) -> dict[str, str]:
+    """Of runs that are tuned in one process the first one's cell makes all; the others' then find theirs made."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for cell in planned.tunings:
+        if cell.beside and cell.slug in wanted:
+            groups.setdefault(tuple(run.slug for run in cell.beside), []).append(cell.slug)
+    return {slug: slugs[0] for slugs in groups.values() for slug in slugs[1:]}
 
 
 def _needed(cell: Cell, makers: Mapping[str, str]) -> set[str]:
@@ -209,10 +231,12 @@ def _needed(cell: Cell, makers: Mapping[str, str]) -> set[str]:
     return found
 
 
-def _awaits(slugs: Collection[str]) -> str:
+def _awaits(waiting: str, slugs: Collection[str]) -> str:
     kinds = {slug.split("/", 1)[0] for slug in slugs}
     if kinds & {"pretrain", "convert"}:
         return "its base model is not ready"
+    if waiting.startswith("tune/"):
+        return "it is tuned together with another seed"
     return "its tuning is not done" if "tune" in kinds else "what it builds on is not written"
 
 

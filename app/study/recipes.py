@@ -66,6 +66,9 @@ class Recipe(Strict):
     """Tokens of an example; a longer prompt is cut on its left, the answer never."""
     lora: Lora = Lora()
     """Adapter settings of lora and qlora."""
+    together: bool = False
+    """Tune the seeds of one base model in one process that runs the base once for all: lora alone, without dropout. It
+    pays for small models with more seeds than cores; weights end where those of separate runs end, up to rounding."""
     seeds: tuple[Whole, ...] = Field(default=(0,), min_length=1)
     """One tuned model each: draw and order of the examples, initial adapter weights."""
 
@@ -84,4 +87,18 @@ class Recipe(Strict):
             raise ValueError("offload needs strategy: zero1, zero2 or zero3")
         if self.method == "qlora" and self.strategy == "zero3":
             raise ValueError("zero3 cannot divide weights held in 4 bits: use lora, or zero2")
+        return self
+
+    @model_validator(mode="after")
+    def _shared(self) -> "Recipe":
+        if not self.together:
+            return self
+        if self.method != "lora" or self.lora.dropout:
+            raise ValueError("together tunes plain adapters: it needs method: lora and no lora.dropout")
+        if self.workers > 1 or self.gradient_checkpointing:
+            raise ValueError(
+                "together is one process that keeps activations: leave out workers, gradient_checkpointing"
+            )
+        if len(self.seeds) < 2:
+            raise ValueError("together needs two seeds or more")
         return self

@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import NamedTuple, cast
 
 import torch
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from torch import nn
 from transformers import PreTrainedModel
 
+from app.errors import CellError, TaskError
 from app.identity import versions
 from app.models.loading import LoadedModel, commit, context_length, load
 from app.models.source import base_source, run_folder
 from app.plan import Run, TuneCell
 from app.store import Artefact, Record, Store
 from app.trials import Payload
+from app.tuning import together
 from app.tuning.encoding import EncodedMixture
 from app.tuning.loop import Result, Schedule
 from app.tuning.material import gather
@@ -25,8 +27,11 @@ from app.tuning.sharding import trained
 class Prepared(NamedTuple):
     """What the loop is given."""
 
+    run: Run
     model: PreTrainedModel
     """All of a model to tune, or adapters on frozen weights."""
+    adapter: str
+    """The run's own, where several runs have theirs on the model; empty: it has the model for itself."""
     loaded: LoadedModel
     mixture: EncodedMixture
     schedule: Schedule
@@ -42,39 +47,76 @@ def prepare(payload: Payload, device: str) -> Prepared:
     Raises FewTuneError where the base model or the mixture is at fault.
     """
     started = time.monotonic()
-    cell, store = cast(TuneCell, payload.cell), payload.store
-    run, recipe = cell.run, cell.run.recipe
-    torch.set_num_threads(cell.needs.cpus)
-    source = base_source(run.base, store)
-    # All weights are updated in float32: half precision loses small updates. Adapters are float32 in any case.
-    loaded = load(replace(source, dtype="float32") if recipe.method == "full" else source, device)
+    run = cast(TuneCell, payload.cell).run
+    loaded = _loaded(payload, device)
     torch.manual_seed(run.seed)
     model = _trainable(cast(PreTrainedModel, loaded.model), run)
+    return _prepared(payload, run, loaded, model, started)
 
+
+def prepare_together(payload: Payload, device: str, faults: dict[str, str]) -> list[Prepared]:
+    """The same for all runs beside a cell's own: adapters on one base, each begun as it is alone.
+
+    `faults` is told why a run has no mixture: it has no adapter then. Raises FewTuneError where none has one.
+    """
+    started = time.monotonic()
+    cell = cast(TuneCell, payload.cell)
+    loaded = _loaded(payload, device)
+    model: PreTrainedModel | PeftModel = cast(PreTrainedModel, loaded.model)
+    found: list[Prepared] = []
+    for run in cell.beside:
+        name = f"s{run.seed}"
+        torch.manual_seed(run.seed)
+        if isinstance(model, PeftModel):
+            model.add_adapter(name, _lora(run))
+        else:
+            model = cast(PeftModel, get_peft_model(model, _lora(run), adapter_name=name))
+        try:
+            found.append(_prepared(payload, run, loaded, model, started, name))
+        except TaskError as fault:
+            faults[run.slug] = str(fault)
+    if not found:
+        raise CellError(faults[cell.run.slug])
+    return found
+
+
+def _loaded(payload: Payload, device: str) -> LoadedModel:
+    cell = cast(TuneCell, payload.cell)
+    torch.set_num_threads(cell.needs.cpus)
+    source = base_source(cell.base, payload.store)
+    # All weights are updated in float32: half precision loses small updates. Adapters are float32 in any case.
+    return load(replace(source, dtype="float32") if cell.run.recipe.method == "full" else source, device)
+
+
+def _prepared(
+    payload: Payload, run: Run, loaded: LoadedModel, model: nn.Module, started: float, adapter: str = ""
+) -> Prepared:
+    recipe = run.recipe
     longest = min(recipe.max_length, context_length(loaded))
-    material, data = gather(run, loaded.tokenizer, longest, store, payload.mirror)
+    material, data = gather(run, loaded.tokenizer, longest, payload.store, payload.mirror)
     schedule = Schedule(
         recipe.batch, recipe.epochs, run.learning_rate, recipe.warmup, recipe.weight_decay, _half(run),
         rows=recipe.micro_batch,
     )  # fmt: skip
+    own = {n: p for n, p in model.named_parameters() if f".{adapter}." in n} if adapter else trained(model)
     facts = {
         "cut": material.mixture.cut,
-        "trained_parameters": sum(p.numel() for p in trained(model).values()),
+        "trained_parameters": sum(p.numel() for p in own.values()),
         "drawn": material.drawn,
         "left_out": material.left_out,
         "commit": commit(loaded),
         "data": data,
     }
-    return Prepared(cast(PreTrainedModel, model), loaded, material.mixture, schedule, facts, started)
+    return Prepared(run, cast(PreTrainedModel, model), adapter, loaded, material.mixture, schedule, facts, started)
 
 
 def keep(payload: Payload, made: Prepared, result: Result) -> None:
-    """Write the tuned model (an ordinary peft adapter or checkpoint) and, last, the cell's record."""
-    cell = cast(TuneCell, payload.cell)
-    artefacts = _save(cell.run, made, result, payload.store)
-    seconds = time.monotonic() - made.started
+    """Write the tuned model (an ordinary peft adapter or checkpoint) and, last, the record of its run's cell."""
+    run, cell = made.run, cast(TuneCell, payload.cell)
+    artefacts = _save(run, made, result, payload.store)
+    seconds = (time.monotonic() - made.started) / max(1, len(cell.beside))
     facts = {**result.tuned._asdict(), **made.facts, "ways": result.ways}
-    payload.store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, versions(), artefacts))
+    payload.store.write_record(Record(cell.kind, f"tune/{run.slug}", run.inputs, facts, seconds, versions(), artefacts))
 
 
 def _save(run: Run, made: Prepared, result: Result, store: Store) -> dict[str, Artefact]:
@@ -85,7 +127,10 @@ def _save(run: Run, made: Prepared, result: Result, store: Store) -> dict[str, A
     weights = None if result.weights is None else _whole(model, result.weights, half)
     artefacts: dict[str, Artefact] = {}
     with store.new_folder(run_folder(run), artefacts) as folder:
-        model.save_pretrained(folder, state_dict=weights)
+        if made.adapter:
+            together.save(cast(PeftModel, model), made.adapter, folder)
+        else:
+            model.save_pretrained(folder, state_dict=weights)
         made.loaded.tokenizer.save_pretrained(folder)
     return artefacts
 
@@ -112,16 +157,19 @@ def _trainable(model: PreTrainedModel, run: Run) -> nn.Module:
     if run.recipe.gradient_checkpointing:
         model = _recomputing(model)
         model.enable_input_require_grads()  # else nothing in a frozen layer's input asks for a gradient
+    return get_peft_model(model, _lora(run))
+
+
+def _lora(run: Run) -> LoraConfig:
     lora = run.recipe.lora
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
-    settings = LoraConfig(
+    return LoraConfig(
         r=lora.rank,
         lora_alpha=cast(int, lora.alpha),
         lora_dropout=lora.dropout,
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, settings)
 
 
 def _recomputing(model: PreTrainedModel) -> PreTrainedModel:

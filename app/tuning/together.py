@@ -67,6 +67,18 @@ class _Adapter:
         parts = divide(self.plan[step], self.lengths, self.member.schedule.rows, 0, ALONE)
         return [[self.member.examples[index] for index in part] for part in parts]
 
+    @property
+    def fault(self) -> str:
+        """Why it was given up; empty: it was not."""
+        if not self.losses or math.isfinite(self.losses[-1]):
+            return ""
+        last = f"the loss became {self.losses[-1]} at step {len(self.losses) - 1}"
+        return f"{last}: lower learning_rate"
+
+    def goes_on(self, step: int) -> bool:
+        """Whether it makes this step."""
+        return step < len(self.plan) and not self.fault
+
     def answers(self, step: int) -> int:
         """Answer tokens of a step."""
         return sum(self.member.examples[index].answer for index in self.plan[step])
@@ -86,12 +98,19 @@ class _Spans:
         """Adapter -> its tokens in the flattened rectangle."""
 
 
-def train(model: PeftModel, members: Mapping[str, Member], state: Path | None, report: Report) -> dict[str, Result]:
+def train(
+    model: PeftModel,
+    members: Mapping[str, Member],
+    state: Path | None,
+    report: Report,
+    faults: dict[str, str] | None = None,
+) -> dict[str, Result]:
     """Tune the adapters of `model` that `members` names, in place; each ends as the loop's `train` leaves one alone.
 
     `report` and `state` are those of the loop; a step is one of every adapter that has steps left. A pass holds `rows`
-    examples of each schedule. Raises CellError when a loss is no longer finite, for adapters that are more than LoRA
-    matrices of linear layers, for dropout, and for schedules of different precision: what they share must be the same.
+    examples of each schedule. An adapter whose loss is no longer finite is given up, without a result: `faults` is told
+    why, else CellError is raised. Raises CellError too for adapters that are more than LoRA matrices of linear layers,
+    for dropout, and for schedules of different precision: what they share must be the same.
     """
     _check(model, members)
     how = form(model)
@@ -107,8 +126,13 @@ def train(model: PeftModel, members: Mapping[str, Member], state: Path | None, r
     model.train()
     with _adapted(model, adapters) as spans:
         for step in range(max(len(adapter.losses) for adapter in adapters), steps):
-            active = {index: adapter for index, adapter in enumerate(adapters) if step < len(adapter.plan)}
+            active = {index: adapter for index, adapter in enumerate(adapters) if adapter.goes_on(step)}
+            if not active:
+                break
             _accumulate(model, spans, active, step, how)
+            lost = next((adapter.fault for adapter in active.values() if adapter.fault), "")
+            if lost and faults is None:
+                raise CellError(lost)
             for index, group in enumerate(optimiser.param_groups):
                 _prepare(adapters[index], group, step)
             optimiser.step()
@@ -116,8 +140,11 @@ def train(model: PeftModel, members: Mapping[str, Member], state: Path | None, r
     model.eval()
     for adapter in adapters:
         adapter.write_back()
+    if faults is not None:
+        faults |= {adapter.name: adapter.fault for adapter in adapters if adapter.fault}
     ways = {**how._asdict(), "compiled": "no: adapters of several runs share its layers"}
-    return {a.name: Result(told(a.member.examples, a.plan, a.losses), a.losses, None, ways) for a in adapters}
+    done = [adapter for adapter in adapters if not adapter.fault]
+    return {a.name: Result(told(a.member.examples, a.plan, a.losses), a.losses, None, ways) for a in done}
 
 
 def save(model: PeftModel, name: str, folder: Path) -> None:
@@ -139,8 +166,6 @@ def _accumulate(model: PeftModel, spans: _Spans, active: Mapping[int, _Adapter],
         for indices in _alike(model, taken):
             _one_pass(model, spans, {index: taken[index] for index in indices}, active, step, totals, how)
     for index, adapter in active.items():
-        if not math.isfinite(totals[index]):
-            raise CellError(f"the loss of {adapter.name} became {totals[index]} at step {step}: lower learning_rate")
         adapter.losses.append(totals[index])
 
 
@@ -179,7 +204,7 @@ def _one_pass(
 def _prepare(adapter: _Adapter, group: dict[str, Any], step: int) -> None:
     """Clip the adapter's gradient and set its rate; one that has made its steps gets no gradient."""
     schedule = adapter.member.schedule
-    if step >= len(adapter.plan):
+    if step >= len(adapter.plan) or adapter.fault:
         adapter.weights.grad = None
         return
     adapter.weights.grad = adapter.gradient
@@ -281,10 +306,17 @@ def _views(flat: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tenso
 def _check(model: PeftModel, members: Mapping[str, Member]) -> None:
     layers = _layers(model)
     matrices = {id(parameter) for name in members for parameter in _held(model, name)}
+    kept = [
+        part[name]
+        for part in model.modules()
+        if isinstance(part, nn.ModuleDict | nn.ParameterDict)
+        for name in members.keys() & part.keys()
+    ]
     others = [
-        name
-        for name, parameter in model.named_parameters()
-        if id(parameter) not in matrices and not members.keys().isdisjoint(name.split("."))
+        parameter
+        for one in kept
+        for parameter in (one.parameters() if isinstance(one, nn.Module) else [one])
+        if id(parameter) not in matrices
     ]
     if not layers or others or any(layer.lora_variant for layer in layers):
         raise CellError("only plain LoRA matrices of linear layers are tuned together: tune these adapters one by one")

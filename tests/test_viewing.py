@@ -7,15 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from app import stages
+from app.analysis import audits, explorer
 from app.analysis.explorer import compared, compared_by
 from app.evaluation import requests
 from app.plan import Plan
-from app.stages import viewing
+from app.stages import evidence, viewing
 from app.store import Record, Store
 from app.study import parse
 from app.tasks import loading
 from app.tasks.planned import task_of
 
+FEW = "base-few-shot"
 STUDY = """
 schema_version: 1
 name: shown
@@ -70,8 +72,8 @@ def test_every_task_and_every_outcome_has_its_share(
     pairs, items = tables(planned, store)
     tasks = set(pairs["task"].to_pylist())
     assert len(tasks) == 31
-    for most in (31, 60, viewing.MOST):
-        monkeypatch.setattr(viewing, "MOST", most)
+    for most in (31, 60, explorer.MOST):
+        monkeypatch.setattr(explorer, "MOST", most)
         made = viewing.views(planned, store, pairs, items, planned.study.analysis)
         assert len(made) == most
         counts = [sum(view.task == task for view in made) for task in tasks]
@@ -122,3 +124,29 @@ def test_the_tokens_are_the_base_models_and_give_the_prompts_back(undisturbed: P
         # Both sides end in the same item and cue; what stands before it is demonstrations on one side alone.
         assert not one.x_prompt[-1].differs
         assert any(part.differs for part in one.x_prompt)
+
+
+def test_how_a_score_was_computed_is_known_by_shots_and_wording_with_all_seeds(answered: tuple[Plan, Store]) -> None:
+    planned, _ = answered
+    records = {
+        cell.slug: Record(
+            cell.kind,
+            cell.slug,
+            cell.inputs,
+            {"precision": f"float{32 if cell.condition.shots != 3 else 16}", "scoring": {"path": "tree"}},
+            environment={"device": "one", "platform": "Linux"},
+        )
+        for cell in planned.evaluations
+    }
+    found = evidence.computed(planned, records)
+    few = {key.shots: facts for key, facts in found.items() if key[:4] == ("llama-32x2-s0", None, "first", FEW)}
+    assert few == {
+        1: {"precision": "float32", "path of scoring": "tree", "machine": "one"},
+        3: {"precision": "float16", "path of scoring": "tree", "machine": "one"},
+    }
+    pair = {"base": "llama-32x2-s0", "run": "llama-32x2-s0.full-s0", "recipe": "full", "task": "first"}
+    pair |= {"x_condition": FEW, "y_condition": "tuned-direct", "wording": "standard", "x_cut": 0, "y_cut": 0}
+    told = [audits.confounds(pa.Table.from_pylist([pair | {"x_shots": shots}]), None, found) for shots in (1, 3)]
+    assert [[(one.what, one.detail) for one in several] for several in told] == [
+        [], [("precision", "float16 | float32 (1)")],
+    ]  # fmt: skip

@@ -8,9 +8,20 @@ import pyarrow as pa
 
 from app.analysis.pairs import answered_by
 
-Evaluated = tuple[str, str | None, str, str]
-"""Base, run (None: the base model itself), task, condition."""
 _SHOWN = 3  # differences of a kind that are named
+
+
+class Evaluated(NamedTuple):
+    """What a score was measured by; several seeds of demonstrations are one."""
+
+    base: str
+    run: str | None
+    """None: the base model itself."""
+    task: str
+    condition: str
+    wording: str
+    shots: int | None = None
+    """Demonstrations of a few-shot condition; None: not known, or no such condition."""
 
 
 class Overlap(NamedTuple):
@@ -104,13 +115,16 @@ def _rendered(row: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:
 
 
 def _computed(row: Mapping[str, Any], facts: Mapping[Evaluated, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
-    x, y = (
-        facts.get((row["base"], answered_by(row["run"], row[side]), row["task"], row[side]), {})
-        for side in ("x_condition", "y_condition")
-    )
+    x, y = (_facts(row, row[side], facts) for side in ("x_condition", "y_condition"))
     for name in x:
         if name in y:
             yield name, x[name], y[name]
+
+
+def _facts(row: Mapping[str, Any], condition: str, facts: Mapping[Evaluated, Mapping[str, str]]) -> Mapping[str, str]:
+    key = Evaluated(row["base"], answered_by(row["run"], condition), row["task"], condition, row["wording"])
+    counted = key._replace(shots=row["x_shots"]) if condition.endswith("few-shot") else key
+    return facts.get(counted) or facts.get(key) or {}
 
 
 def _told(different: Sequence[tuple[str, str]]) -> str:

@@ -5,14 +5,21 @@ Python's difflib, made here, so that the page only shows it. Very long prompts k
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from app.analysis.facts import ItemView, Piece, Pieces
 
 LONGEST = 8_000  # characters of a prompt shown
+MOST = 120
+"""Items of the explorer: some kilobytes each."""
+_PAIRS = 3  # of a task that are looked into
 _WORD = re.compile(r"\S+\s*|\s+")
+
+Row = Mapping[str, object]
 
 OUTCOMES = {
     (True, True): "both right",
@@ -38,6 +45,41 @@ class Compared(NamedTuple):
     y_prompt: list[Part]
     x_answer: list[Part]
     y_answer: list[Part]
+
+
+def in_turn(turns: Iterable[Iterator[ItemView]]) -> list[ItemView]:
+    """Items of each task in turn, as many as there is room for; sorted by task, model and outcome."""
+    left, made = list(turns), list[ItemView]()
+    while left and len(made) < MOST:
+        for turn in list(left):
+            view = next(turn, None)
+            if view is None:
+                left.remove(turn)
+            elif len(made) < MOST:
+                made.append(view)
+    order = list(OUTCOMES)
+    return sorted(made, key=lambda view: (view.task, view.run, order.index((view.x_right, view.y_right))))
+
+
+def examples(items: pa.Table) -> dict[tuple[bool, bool], str]:
+    """An item of each outcome, from rows of the table "items" of one pair; right under every seed, or under none."""
+    chosen: dict[tuple[bool, bool], str] = {}
+    for one in items.select(["item", "x", "y"]).to_pylist():
+        if one["x"] in (0, 1) and one["y"] in (0, 1):
+            chosen.setdefault((bool(one["x"]), bool(one["y"])), one["item"])
+    return chosen
+
+
+def outcomes(number: int) -> list[tuple[bool, bool]]:
+    """The outcomes in the order in which the `number`-th task shows them: each task begins with another."""
+    order, first = list(OUTCOMES), number % len(OUTCOMES)
+    return order[first:] + order[:first]
+
+
+def spread(rows: Sequence[Row], number: int) -> list[Row]:
+    """Some of a task's pairs, far apart; other ones for the next task."""
+    count = min(_PAIRS, len(rows))
+    return [rows[(7 * number + turn * len(rows) // count) % len(rows)] for turn in range(count)]
 
 
 def compared(views: Sequence[ItemView]) -> list[Compared]:

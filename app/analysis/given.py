@@ -6,12 +6,14 @@ correlation.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from app import tables
+from app.analysis.audits import Evaluated
+from app.analysis.facts import ItemView
 from app.errors import InputError
 from app.study import Analysis
 
@@ -53,6 +55,10 @@ class Own(NamedTuple):
     warnings: tuple[str, ...]
     items: pa.Table | None = None
     """The table "items", where per-item results were given."""
+    views: tuple[ItemView, ...] = ()
+    """Items for the explorer, where prompts and answers were given."""
+    computed: Mapping[Evaluated, Mapping[str, str]] = {}
+    """How each score was computed, where that was given."""
 
 
 def scores(study: str, given: Iterable[Given], origin: str) -> pa.Table:

@@ -49,6 +49,8 @@ class Result(NamedTuple):
     params: int
     date: float
     chat_template: bool
+    facts: Mapping[str, str]
+    """How it was computed, as far as the file says."""
     tasks: Mapping[str, TaskResult]
 
 
@@ -96,8 +98,23 @@ def _result(path: Path) -> Result | None:
         params if isinstance(params, int) and params > 0 else 0,
         float(date) if isinstance(date, int | float) else 0.0,
         bool(data.get("chat_template")),
+        _facts(data, given, named),
         tasks,
     )
+
+
+def _facts(data: Mapping[str, Any], given: Mapping[str, Any], named: Mapping[str, object]) -> dict[str, str]:
+    """What the two sides of a pair should have alike."""
+    template = str(data.get("chat_template_sha") or data.get("chat_template") or "none")
+    found = {
+        "chat template": template[:12],
+        "system text": str(data.get("system_instruction_sha") or data.get("system_instruction") or "none")[:12],
+        "precision": str(given.get("model_dtype") or named.get("dtype") or "").removeprefix("torch."),
+        "device": str(given.get("device") or ""),
+        "lm-eval": str(data.get("lm_eval_version") or ""),
+        "transformers": str(data.get("transformers_version") or ""),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _first(named: Mapping[str, object]) -> object:

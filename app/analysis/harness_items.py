@@ -22,6 +22,8 @@ class Cell(NamedTuple):
     condition: str
     params: int
     result: TaskResult
+    facts: Mapping[str, str] = {}
+    """How it was computed."""
 
 
 class Joined(NamedTuple):

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from app.analysis import given, harness_files, harness_items, harness_match
+from app.analysis import given, harness_files, harness_items, harness_match, harness_views
+from app.analysis.audits import Evaluated
 from app.analysis.given import UNKNOWN, Given, Own, X, Y, Z
 from app.analysis.harness_files import PERCENT, Result
 from app.analysis.harness_items import Cell
@@ -53,7 +54,19 @@ def read(base: Path, tuned: Path, match: Path | None = None, tasks: Path | None 
     told += [*joined.told, *_cautions(sides, origins)]
     stamp = fingerprint([[r.model, str(r.date), *sorted(r.tasks)] for side in sides for r in side])
     analysis = given.settings(made, families=any(one.family for one in origins.values()))
-    return Own(given.scores(STUDY, made, stamp), analysis, tuple(told), joined.items)
+    scores, computed = given.scores(STUDY, made, stamp), _computed(joined.cells, origins)
+    seen = harness_views.views(joined.cells, origins, joined.items)
+    return Own(scores, analysis, tuple(told), joined.items, tuple(seen), computed)
+
+
+def _computed(cells: Iterable[Cell], origins: Mapping[str, Origin]) -> dict[Evaluated, Mapping[str, str]]:
+    """How each model was measured; shots are those of the pairs, which the table does not tell where they differ."""
+    made: dict[Evaluated, Mapping[str, str]] = {}
+    for cell in cells:
+        tuned = cell.condition == Y
+        base, run = (origins[cell.model].base, cell.model) if tuned else (cell.model, None)
+        made[Evaluated(base, run, cell.result.task, cell.condition, UNKNOWN)] = cell.facts
+    return made
 
 
 def _newest(results: Iterable[Result], told: list[str]) -> dict[tuple[str, str], dict[int, Cell]]:
@@ -64,7 +77,7 @@ def _newest(results: Iterable[Result], told: list[str]) -> dict[tuple[str, str],
         for task in result.tasks.values():
             counts = found.setdefault((result.model, task.task), {})
             again += task.shots in counts
-            counts[task.shots] = Cell(result.model, "", result.params, task)
+            counts[task.shots] = Cell(result.model, "", result.params, task, result.facts)
     if again:
         told.append(f"{again} results were measured again later: the newest counts.")
     return found

@@ -4,7 +4,7 @@ Two results belong to one pair only where their items are the same, told by the 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -47,6 +47,50 @@ def read(path: Path) -> dict[int, Sample]:
                     f"{path}:{number} is no per-item result of lm-evaluation-harness ({fault!r})"
                 ) from fault
     return found
+
+
+class Seen(NamedTuple):
+    """One item as a model saw and answered it."""
+
+    prompt: str
+    answer: str
+    target: str
+
+
+def seen(path: Path, wanted: Collection[int]) -> dict[int, Seen]:
+    """Prompts and answers of some items; of a multiple-choice item the likeliest option. None where a line lacks them.
+
+    Raises InputError for a damaged file.
+    """
+    found: dict[int, Seen] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                one = cast(dict[str, Any], json.loads(line))
+                item = int(one["doc_id"])
+                if item in wanted and item not in found and (told := _seen(one)):
+                    found[item] = told
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
+                raise InputError(
+                    f"{path}:{number} is no per-item result of lm-evaluation-harness ({fault!r})"
+                ) from fault
+    return found
+
+
+def _seen(one: Mapping[str, Any]) -> Seen | None:
+    requests = [request for request in (one.get("arguments") or {}).values() if str(request.get("arg_0", "")).strip()]
+    answers = one.get("filtered_resps") or ()
+    if not requests or not answers:
+        return None
+    target, prompt, options = str(one.get("target", "")), str(requests[0]["arg_0"]), _options(one)
+    if options is None or len(answers) < options or not isinstance(answers[0], list):
+        return Seen(prompt, str(answers[0]).strip(), target)
+    texts = [str(request.get("arg_1", "")).strip() for request in requests]
+    logprobs = [float(answer[0]) for answer in answers[:options]]
+    right = texts[int(target)] if target.isdecimal() and int(target) < options else target
+    return Seen(prompt, texts[logprobs.index(max(logprobs))], right)
 
 
 def chance(samples: Mapping[int, Sample]) -> float | None:

@@ -5,7 +5,18 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from app.analysis import agreement, attenuation, components, correlation, noise_free, outlook, pairs, report
+from app.analysis import (
+    agreement,
+    attenuation,
+    audits,
+    components,
+    correlation,
+    gains,
+    noise_free,
+    outlook,
+    pairs,
+    report,
+)
 from app.analysis.facts import Facts
 from app.analysis.given import Own
 from app.errors import InputError
@@ -63,6 +74,9 @@ def files(own: Own, found: Analysed, command: Sequence[str], origin: str) -> dic
         items=found.tables.get("items"),
         agreement=found.tables.get("agreement"),
         components=found.tables.get("components"),
+        confounds=audits.confounds(found.pairs.table, None, own.computed),
+        gained=gains.gained(own.items) if own.items is not None else (),
+        views=own.views,
         power=_outlook(found, own),
         planned_pairs=found.pairs.table.num_rows,  # nothing is still to come
     )

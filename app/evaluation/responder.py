@@ -22,10 +22,10 @@ from app.errors import DISK_FULL, FewTuneError, disk_full, passing
 from app.evaluation import requests
 from app.evaluation.judgement import Response, Tally
 from app.evaluation.requests import responses_path
-from app.identity import versions
+from app.identity import text_hash, versions
 from app.models import adapters, budget, chat, generation, scoring, tokens, vllm_decoding
 from app.models.loading import LoadedModel, commit, load, parameters
-from app.models.source import base_source, device, run_source, tuned_folder
+from app.models.source import base_source, device, device_name, run_source, tuned_folder
 from app.plan import EvaluateCell, Run, columns
 from app.store import Artefact, Record, Store
 from app.tasks import catalog, prompts
@@ -114,10 +114,12 @@ class Responder:
             "scores": [identity | row for row in tally.scores(facts, task, self._nearest(answers, cell))],
             "requests": facts._asdict(),
             "precision": str(held.loaded.model.dtype).removeprefix("torch."),
+            "template": _template(cell, held.loaded),
             "commit": commit(held.loaded),
         } | engine.told()
         seconds = time.monotonic() - started
-        self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, versions(), artefacts))
+        environment = versions() | {"device": device_name(held.loaded.device)}
+        self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, environment, artefacts))
 
     def _decode(self, held: _Held, cell: EvaluateCell, answers: dict[str, object]) -> generation.Decode | None:
         """What writes in the place of our own loop; None: nothing does."""
@@ -208,6 +210,13 @@ class _Engine:
         if fresh:
             self._unconditional |= dict(zip(fresh, self._known[fresh], strict=True))
         return tuple(self._unconditional[option] for option in options)
+
+
+def _template(cell: EvaluateCell, loaded: LoadedModel) -> str:
+    """The chat template that prompts were put into, by its hash."""
+    if not (cell.answerer and cell.answerer.recipe.chat):
+        return "none"
+    return f"chat {text_hash(str(loaded.tokenizer.chat_template))}"
 
 
 def _respond(

@@ -1,5 +1,8 @@
 """Where the weights of a plan's base model or run lie, and on which device they are held."""
 
+import platform
+import re
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -65,3 +68,15 @@ def device(needs: Needs) -> str:
     if needs.gpus and not torch.cuda.is_available():
         raise CellError("the study asks for a GPU, and torch sees none on this node: set resources.gpus to 0")
     return "cuda" if needs.gpus else "cpu"
+
+
+@cache
+def device_name(device: str) -> str:
+    """What a `device` of this machine is called by those who made it."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    try:
+        told = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        told = None
+    return told[1].strip() if told else platform.processor() or platform.machine()

@@ -221,7 +221,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found)
         agreement=found.tables["agreement"],
         components=found.tables["components"],
         limits=found.tables["limits"],
-        confounds=audits.confounds(found.pairs.table, renderings, evidence.computed(records)),
+        confounds=audits.confounds(found.pairs.table, renderings, evidence.computed(planned, records)),
         gained=gains.gained(found.tables["items"]),
         views=viewing.views(planned, store, found.pairs.table, found.tables["items"], _analysis(planned)),
         ladder=any(cell.base.source == "ladder" for cell in planned.cells),

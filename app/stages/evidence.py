@@ -29,18 +29,31 @@ def responses(planned: Plan, store: Store) -> Responses:
     return read_all
 
 
-def computed(records: Mapping[str, Record]) -> dict[Evaluated, dict[str, str]]:
-    """How each evaluation was computed, as far as both sides of a pair should have it alike."""
-    found: dict[Evaluated, dict[str, str]] = {}
-    for record in records.values():
-        rows = cast(list[dict[str, str]], record.result.get("scores", []))
-        if record.kind == "evaluate" and rows:
-            row, environment = rows[0], record.environment
-            facts = {"precision": str(record.result.get("precision", "")), "machine": environment.get("platform", "")}
-            facts |= {name: environment.get(name, "") for name in ("torch", "transformers")}
-            key = (row["base"], cast(str | None, row["run"]), row["task"], row["condition"])
-            found[key] = {name: value for name, value in facts.items() if value}
-    return found
+def computed(planned: Plan, records: Mapping[str, Record]) -> dict[Evaluated, dict[str, str]]:
+    """How each evaluation was computed, as far as both sides of a pair should have it alike; all seeds together."""
+    found: dict[Evaluated, dict[str, list[str]]] = {}
+    for cell in planned.evaluations:
+        record = records.get(cell.slug)
+        if record is None or record.fingerprint != cell.fingerprint:
+            continue
+        name, shots = cell.condition.name, cell.condition.shots
+        counted = shots if name.endswith("few-shot") else None
+        run = cell.run.slug if cell.run else None
+        key = Evaluated(cell.base.slug, run, cell.task.name, name, cell.condition.wording, counted)
+        told = found.setdefault(key, {})
+        for what, value in _facts(record).items():
+            if value and value not in told.setdefault(what, []):
+                told[what].append(value)
+    return {key: {what: ", ".join(sorted(values)) for what, values in told.items()} for key, told in found.items()}
+
+
+def _facts(record: Record) -> dict[str, str]:
+    result, environment = record.result, record.environment
+    facts = {what: str(result.get(what, "")) for what in ("precision", "template")}
+    for what in ("scoring", "generation"):
+        facts[f"path of {what}"] = str(cast(Mapping[str, object], result.get(what, {})).get("path", ""))
+    facts["machine"] = environment.get("device") or environment.get("platform", "")
+    return facts | {name: environment.get(name, "") for name in ("torch", "transformers", "vllm")}
 
 
 def finished(planned: Plan, store: Store) -> Finished:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from transformers import PreTrainedTokenizerBase
 
-from app.analysis.explorer import OUTCOMES, shortened
+from app.analysis.explorer import Row, examples, in_turn, outcomes, shortened, spread
 from app.analysis.facts import ItemView, Piece, Pieces
 from app.analysis.items import asked
 from app.errors import CellError, StoreError
@@ -19,12 +19,6 @@ from app.stages import evidence
 from app.store import Store
 from app.study import Analysis
 from app.tasks import prompts
-
-MOST = 120
-"""Items of the explorer: some kilobytes each."""
-_PAIRS = 3  # of a task that are looked into
-
-Row = dict[str, object]
 
 
 class _Seen(NamedTuple):
@@ -46,16 +40,7 @@ def views(planned: Plan, store: Store, pairs: pa.Table, items: pa.Table, analysi
     for row in pairs.to_pylist():
         of_task.setdefault(row["task"], []).append(row)
     turns = [look.turns(number, rows, items) for number, (_, rows) in enumerate(sorted(of_task.items()))]
-    made: list[ItemView] = []
-    while turns and len(made) < MOST:
-        for turn in list(turns):
-            view = next(turn, None)
-            if view is None:
-                turns.remove(turn)
-            elif len(made) < MOST:
-                made.append(view)
-    order = list(OUTCOMES)
-    return sorted(made, key=lambda view: (view.task, view.run, order.index((view.x_right, view.y_right))))
+    return in_turn(turns)
 
 
 class _Look:
@@ -69,21 +54,15 @@ class _Look:
     def turns(self, number: int, rows: list[Row], items: pa.Table) -> Iterator[ItemView]:
         """The items of one task, the `number`-th: pair by pair, and of each an item of every outcome."""
         rows.sort(key=lambda row: (str(row["base"]), str(row["run"])))
-        outcomes = [*OUTCOMES][number % len(OUTCOMES) :] + [*OUTCOMES][: number % len(OUTCOMES)]
-        count = min(_PAIRS, len(rows))
-        for turn in range(count):
-            row = rows[(7 * number + turn * len(rows) // count) % len(rows)]
+        for row in spread(rows, number):
             found = self._pair(row, items)
-            yield from (found[outcome] for outcome in outcomes if outcome in found)
+            yield from (found[outcome] for outcome in outcomes(number) if outcome in found)
 
     def _pair(self, row: Row, items: pa.Table) -> dict[tuple[bool, bool], ItemView]:
         """An item of each outcome, as far as there are; nothing where prompts or answers are gone."""
         mine = (pc.field("task") == row["task"]) & (pc.field("base") == row["base"])
         mine &= pc.field("run").is_null() if row["run"] is None else pc.field("run") == row["run"]
-        chosen: dict[tuple[bool, bool], str] = {}
-        for one in items.filter(mine).select(["item", "x", "y"]).to_pylist():
-            if one["x"] in (0, 1) and one["y"] in (0, 1):
-                chosen.setdefault((bool(one["x"]), bool(one["y"])), one["item"])
+        chosen = examples(items.filter(mine))
         sides: list[EvaluateCell] = []
         for side in ("x", "y"):
             cells = evidence.seeds(self._known, asked(row, side, str(row[f"{side}_condition"]), self._analysis))

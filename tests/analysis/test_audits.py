@@ -33,8 +33,9 @@ def evaluated(made: pa.Table, x: dict[str, str], y: dict[str, str]) -> dict[Eval
     """The same facts for every base model (x) and every run (y)."""
     found: dict[Evaluated, dict[str, str]] = {}
     for row in made.to_pylist():
-        found[row["base"], None, row["task"], "base-few-shot"] = x
-        found[row["base"], row["run"], row["task"], "tuned-direct"] = y
+        base, task = row["base"], row["task"]
+        found[Evaluated(base, None, task, "base-few-shot", row["wording"], row["x_shots"])] = x
+        found[Evaluated(base, row["run"], task, "tuned-direct", row["wording"])] = y
     return found
 
 
@@ -73,14 +74,14 @@ def test_facts_of_the_two_evaluations_are_compared_where_both_sides_have_them(ma
     found = evaluated(made, x, y)
     assert confounds(made, None, found) == [Confound("precision", 12, 12, 3, "float32 | bfloat16 (12)")]
     first = made.to_pylist()[0]
-    del found[first["base"], first["run"], first["task"], "tuned-direct"]
+    del found[Evaluated(first["base"], first["run"], first["task"], "tuned-direct", first["wording"])]
     (line,) = confounds(made, None, found)
     assert (line.pairs, line.of) == (11, 11)
 
 
 def test_only_the_commonest_differences_are_named(made: pa.Table) -> None:
     found = evaluated(made, {"device": "cpu"}, {"device": "cpu"})
-    for at, key in enumerate(sorted((key for key in found if key[1]), key=str)):
+    for at, key in enumerate(sorted((key for key in found if key.run), key=str)):
         found[key] = {"device": f"gpu-{min(at, 4)}"}
     (line,) = confounds(made, None, found)
     assert line.detail.startswith("cpu | gpu-4 (8); ")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_harness import OPTIONS, REAL, right, write
 
-from app.analysis import harness_files, harness_samples
+from app.analysis import harness_files, harness_samples, own_report
 from app.analysis.harness_results import read
 from app.analysis.pairs import pairs
 from app.errors import InputError
@@ -301,3 +301,21 @@ def test_the_order_of_files_does_not_matter(base: Path, tuned: Path, tmp_path: P
         shutil.copytree(base / name, tmp_path / "again" / "deep" / name)
     first, second = read(base, tuned), read(tmp_path / "again", tuned)
     assert pairs(first.scores, first.analysis).table.equals(pairs(second.scores, second.analysis).table)
+
+
+def test_logged_items_give_the_same_report_as_a_study(tmp_path: Path) -> None:
+    for shots in (0, 5):
+        write(tmp_path / "base", "org/tiny-1b", shots)
+    write(tmp_path / "tuned", "org/tiny-1b-chat", 0, chat_template="{{ it }}", chat_template_sha="f00d" * 10)
+    own = read(tmp_path / "base", tmp_path / "tuned")
+    assert {view.task for view in own.views} == {"colour", "yesno"}
+    for view in own.views:
+        item = int(view.item.partition("-")[0])
+        assert view.x_prompt == f"{view.task} {item}?"
+        assert (view.x_answer == view.target, view.y_answer == view.target) == (view.x_right, view.y_right)
+    files = own_report.files(own, own_report.analyse(own), ["fewtune"], "two folders")
+    page = files["index.html"].decode()
+    for section in ("explorer", "confounds", "items", "power"):
+        assert f'<section id="{section}">' in page
+    assert "none | f00df00df00d" in page
+    assert "What only tuned models solve" in page

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import psutil
 import torch
@@ -119,7 +119,7 @@ class Section:
             head.rows += [(where, g.name, "yes" if g.passed else "**no**", g.told) for where, g in self.gates]
             found += [*head.lines(), "", "</details>", ""]
         facts = "; ".join(f"{name}: {value}" for name, value in self.machine.items())
-        return [*found, f"`{self.command}` · {facts}", ""]
+        return [*found, f"`{self.command}`" + (f" · {facts}" if facts else ""), ""]
 
 
 def verdict(ratio: float, wanted: float) -> str:
@@ -130,7 +130,7 @@ def verdict(ratio: float, wanted: float) -> str:
 def keep(part: str, section: Section, folder: Path, order: Sequence[str] = ()) -> None:
     """Put a section into `folder`/bench.json and write `folder`/bench.md anew, its sections in the `order` of parts."""
     held = kept(folder)
-    told: dict[str, object] = asdict(section) | {
+    told = cast(dict[str, object], asdict(section)) | {
         "gates": [[where, gate._asdict()] for where, gate in section.gates],
         "targets": [target._asdict() for target in section.targets],
     }

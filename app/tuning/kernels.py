@@ -7,7 +7,7 @@ that are tuned there.
 """
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -65,7 +65,8 @@ def _tried(model: nn.Module, rows: Rows) -> list[torch.Tensor]:
     """Logits, and the gradients of their mean square; the model's own gradients stay as they were."""
     logits = model(input_ids=rows.ids, use_cache=False).logits
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    gradients = torch.autograd.grad(logits.float().square().mean(), weights, allow_unused=True)
+    found = torch.autograd.grad(logits.float().square().mean(), weights, allow_unused=True)
+    gradients = cast(tuple[torch.Tensor | None, ...], found)
     return [logits.detach(), *(gradient for gradient in gradients if gradient is not None)]
 
 
@@ -81,5 +82,5 @@ def _settled(layers: list[nn.Module], fault: str) -> str:
     """The outcome; after a fault layers run as they did before."""
     if fault:
         for layer in layers:
-            layer._compiled_call_impl = None
+            cast(Any, layer)._compiled_call_impl = None  # torch has no public way back
     return fault or "yes"

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt, ValidationError
 
 from app.errors import FewTuneError, InputError
+from app.grammar import counted
 from app.plan import Needs
 
 DRIVER = "driver"
@@ -252,4 +253,4 @@ def _amounts(wanted: Mapping[str, float]) -> str:
 def _amount(name: str, amount: float) -> str:
     if name == "memory":
         return f"{amount / 1e9:.1f} GB of memory"
-    return f"{amount:g} {name}" + ("" if amount == 1 else "s")
+    return counted(amount, name)

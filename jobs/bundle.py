@@ -13,9 +13,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store")
     parser.add_argument("--without-responses", action="store_true")
+    parser.add_argument("--allow-mixed", action="store_true", help="cells of several versions")
     given = parser.parse_args()
     try:
         with session():
-            bundle(Store(given.store), logs(), responses=not given.without_responses, tell=answer)
+            responses, mixed = not given.without_responses, given.allow_mixed
+            bundle(Store(given.store), logs(), responses=responses, mixed=mixed, tell=answer)
     except (FewTuneError, OSError) as fault:
         sys.exit(f"error {fault}")

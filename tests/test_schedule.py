@@ -61,7 +61,7 @@ def test_it_says_why_each_cell_waits() -> None:
     assert ordered.waiting()["evaluate/score"] == "its tuning is not done"
     assert ordered.waiting()["tune/other"] == "waits for room"
     ordered.take(KINDS, 9)
-    assert ordered.waiting()["tune/other"] == "no room yet for 1 GPUs"
+    assert ordered.waiting()["tune/other"] == "no room yet for 1 GPU"
     ordered.started("tune/other")
     assert "tune/other" not in ordered.waiting()
     ordered.close()

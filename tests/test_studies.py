@@ -140,6 +140,6 @@ def test_a_run_that_is_refused_over_stale_cells_leaves_the_store_as_it_was(
     for cell in stages.plan(old).made:
         store.write_record(Record(cell.kind, cell.slug, cell.inputs, {}))
     new = load(write_study(old.text.replace("[32x2]", "[32x2], pretraining: {tokens: 5000}")))
-    with pytest.raises(StoreError, match=r"1 pretrain cells .*tokens: 1000000 -> 5000.*--replace"):
+    with pytest.raises(StoreError, match=r"1 pretrain cell .*tokens: 1000000 -> 5000.*--replace"):
         stages.run(new, store, None, Silent())
     assert store.read_text("study.yaml") == old.text

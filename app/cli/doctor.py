@@ -15,7 +15,9 @@ from rich.text import Text
 
 from app.cli.console import out
 from app.cli.options import Address, Env
+from app.cli.remote import address_of
 from app.errors import TargetError
+from app.grammar import counted
 from app.identity import versions
 
 if TYPE_CHECKING:
@@ -43,9 +45,13 @@ def doctor(
     ] = None,
     start_ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Start Ray for a moment.")] = True,
     address: Address = None,
+    here: Annotated[
+        bool, typer.Option("--here", help="At this machine alone, though the profile names a cluster.")
+    ] = False,
     env: Env = None,
 ) -> None:
-    """Look at this machine: versions, disk, memory, GPU, Ray; with --address at a cluster too, and how both fit."""
+    """Look at this machine: versions, disk, memory, GPU, Ray; or at a cluster, and how both fit, where one is named."""
+    address = None if here else address_of(address)
     if address:
         findings = [_python(), _client(), *_cluster(address, store, env or ())]
     else:
@@ -201,4 +207,6 @@ def _ray() -> Finding:
         return Finding(
             "fail", "ray", f"does not start: {fault}", "free memory, or set RAY_ADDRESS to a running cluster"
         )
-    return Finding("pass", "ray", f"{resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs")
+    return Finding(
+        "pass", "ray", f"{counted(resources.get('CPU', 0), 'CPU')}, {counted(resources.get('GPU', 0), 'GPU')}"
+    )

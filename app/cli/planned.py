@@ -16,6 +16,7 @@ from app.analysis.prospects import Option, advice
 from app.analysis.vocabulary import LEVEL_NAMES
 from app.costs import Gpu
 from app.evaluation import requests
+from app.grammar import counted
 from app.nodes import NodeType, slots
 from app.plan import Base, Cell, EvaluateCell, Plan, Run, Standing, TuneCell
 from app.plan.simulation import Nodes, simulate
@@ -97,7 +98,7 @@ def reasons(found: Standing) -> list[str]:
             kinds = touched.setdefault(line, {})
             kinds[cell.kind] = kinds.get(cell.kind, 0) + 1
     return [
-        f"invalidated by {line}: " + ", ".join(f"{count} {kind} cells" for kind, count in kinds.items())
+        f"invalidated by {line}: " + ", ".join(counted(count, f"{kind} cell") for kind, count in kinds.items())
         for line, kinds in touched.items()
     ]
 
@@ -107,8 +108,8 @@ def cluster_lines(planned: Plan, found: Standing, types: Sequence[NodeType]) -> 
     to_do = [cell.slug for cell in (*found.new, *(cell for cell, _ in found.stale))]
     needs = {cell.needs: cell for cell in planned.cells}
     lines = [
-        f"{node.name}: up to {node.most} nodes, {_market(node)}"
-        f"{sum(slots(wanted, [node]) > 0 for wanted in needs)} of {len(needs)} kinds of cells fit"
+        f"{node.name}: up to {counted(node.most, 'node')}, {_market(node)}"
+        f"{sum(slots(wanted, [node]) > 0 for wanted in needs)} of {counted(len(needs), 'kind')} of cells fit"
         for node in types
     ]
     if to_do:
@@ -158,7 +159,7 @@ def _growth_table(options: Sequence[Option]) -> Table:
 def _counted(count: int, what: str) -> str:
     """A number with its noun, which stands first in `what` where that has several words."""
     noun, by, rest = what.partition(" by ")
-    return f"{count} {noun}{'' if count == 1 else 's'}{by}{rest}"
+    return f"{counted(count, noun)}{by}{rest}"
 
 
 def _power_table(found: Power) -> Table:

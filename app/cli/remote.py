@@ -1,5 +1,6 @@
 """`fewtune submit`, `logs`, `stop` and `gather`: a study on a cluster, driven from a laptop."""
 
+import re
 import shlex
 import sys
 import time
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from app.launch.gathering import Gathered
     from app.launch.remote import Target
 
+HURRIED = 2
+"""Retries of requests to a store that this machine may not reach at all."""
+_WORDS = 120  # characters of a fault of storage that no pattern makes short
 JobName = Annotated[
     str | None, typer.Argument(metavar="[JOB]", help="Submission id, or name of a study; left out: the newest job.")
 ]
@@ -48,7 +52,7 @@ def submit(
     target = target_of(address)
     done = target.submit(file, place, mirror, replace=replace, env=env or ())
     if done.new:
-        out.print(f"submitted {done.id}, {done.bytes / 1e6:.1f} MB", soft_wrap=True)
+        out.print(f"submitted {done.id}, {done.bytes / 1e6:.1f} MB; largest: {done.largest}", soft_wrap=True)
     else:
         out.print(f"{done.id} computes this already: nothing was submitted", soft_wrap=True)
     there = f"--address {target.url}"
@@ -69,10 +73,21 @@ def logs(
     job: JobName = None,
     address: Address = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends, with its exit status.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only what went wrong, by cause, root causes first.")
+    ] = False,
 ) -> None:
     """Print what a job has printed."""
     target = target_of(address)
     found = target.named(job)
+    if failed:
+        from app.launch.progress import failures
+
+        for line in failures(target.log(found.id)):
+            out.print(Text(line), soft_wrap=True)
+        if found.fault:
+            out.print(Text(f"the job failed: {found.fault}"), soft_wrap=True)
+        return
     if follow:
         _follow(target, found.id)
         return
@@ -103,10 +118,13 @@ def gather(
         bool, typer.Option("--dashboard", help="Through the cluster, even if the store can be reached from here.")
     ] = False,
     responses: Annotated[bool, typer.Option("--responses/--no-responses", help="Also the row for each item.")] = True,
+    mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Though cells were computed by several versions of what computes.")
+    ] = False,
     env: Env = None,
 ) -> None:
     """Bring tables and report of a store to this machine, checked; run again, it brings what changed."""
-    made = _gathered(store, to, address, dashboard, responses, tuple(env or ()))
+    made = _gathered(store, to, address, dashboard, responses, mixed, tuple(env or ()))
     size = sum(file.bytes for file in made.files.values())
     done, planned = sum(made.done.values()), sum(made.planned.values())
     out.print(f"{len(made.files)} files, {size / 1e6:.1f} MB, of {done} of {planned} cells, in {to}", soft_wrap=True)
@@ -114,12 +132,20 @@ def gather(
         out.print(Text(f"  missing {slug}"), soft_wrap=True)
     if len(made.missing) > 8:
         out.print(f"  and {len(made.missing) - 8} more: all are in {to / 'gathered.json'}", soft_wrap=True)
-    mixed = {package: found for package, found in made.versions.items() if len(found) > 1 and package != "platform"}
-    if mixed:
-        told = "; ".join(f"{package} {', '.join(found)}" for package, found in mixed.items())
-        err.print(f"[yellow]cells were computed by several versions:[/] {told}", soft_wrap=True)
+    if made.unfinished:
+        told = f"the run was {made.phase} when it last wrote: what it has not finished is not here"
+        err.print(f"[yellow]{told}; gather again when `fewtune status` says that it has ended[/]", soft_wrap=True)
     if "report/index.html" in made.files:
         out.print(f"report  {to / 'report/index.html'}", soft_wrap=True)
+    else:
+        when = "it is made when the run ends" if made.unfinished else f"`fewtune report {shlex.quote(store)}` makes one"
+        err.print(f"there is no report yet: {when}", soft_wrap=True)
+
+
+def why(fault: BaseException) -> str:
+    """What keeps this machine from a store, in a few words."""
+    told = re.search(r"AWS Error (\w+)|HTTP status \d+|Permission denied|Not a directory", str(fault))
+    return told.group().removeprefix("AWS Error ") if told else str(fault)[:_WORDS]
 
 
 # --- the cluster -----------------------------------------------------------------------------------------------
@@ -159,15 +185,13 @@ def _follow(target: "Target", job: str) -> None:
     except KeyboardInterrupt:
         err.print(f"\nthe job goes on; `fewtune logs {job} -f` shows it again", soft_wrap=True)
         raise typer.Exit(0) from None
-    err.print(f"{ended.id} {ended.status.lower()}", soft_wrap=True)
+    err.print(Text(f"{ended.id} {ended.status.lower()}{f': {ended.fault}' if ended.fault else ''}"), soft_wrap=True)
     if ended.status != "SUCCEEDED":
-        if ended.exit_code not in (1, 2) and ended.message:
-            err.print(Text(ended.message.strip().splitlines()[0]), soft_wrap=True)
         raise typer.Exit(ended.exit_code if ended.exit_code in (1, 2) else 1)
 
 
 def _gathered(
-    store: str, to: Path, address: str | None, dashboard: bool, responses: bool, env: tuple[str, ...]
+    store: str, to: Path, address: str | None, dashboard: bool, responses: bool, mixed: bool, env: tuple[str, ...]
 ) -> "Gathered":
     """From the store, or where that cannot be reached from here, through the cluster."""
     from app.launch import gathering
@@ -175,12 +199,15 @@ def _gathered(
 
     given = address_of(address)
     if not dashboard:
+        near = Store(store, retries=HURRIED)
         try:
-            source = Store(store)
-            if source.header() is not None or not given:
-                return gathering.direct(source, to, responses=responses)
+            reached = near.header() is not None
         except (StoreError, OSError) as fault:
             if not given:
-                raise
-            err.print(Text(f"{store} is not reached from here ({fault}): through the cluster"), soft_wrap=True)
-    return gathering.through(target_of(address), store, to, responses=responses, env=env)
+                remedy = "give --address of a cluster that reaches it, or mend the store's URI or credentials"
+                raise StoreError(f"{near.root} is not reached from here ({why(fault)}): {remedy}") from fault
+            err.print(Text(f"{near.root} is not reached from here ({why(fault)}): through the cluster"), soft_wrap=True)
+            reached = False
+        if reached or not given:
+            return gathering.direct(Store(store), to, responses=responses, mixed=mixed)
+    return gathering.through(target_of(address), store, to, responses=responses, mixed=mixed, env=env)

@@ -1,11 +1,13 @@
 """How a study stands, for the terminal and as JSON: one phase line, the grid of pairs, what runs, waits and failed."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from app.grammar import counted
 from app.launch.overview import Cause, Grid, Overview, Pair, Spend, Standing
 from app.launch.remote import Job
 from app.launch.state import ENDED
@@ -45,7 +47,28 @@ class View(NamedTuple):
     def ended(self) -> bool:
         """Whether nothing will change any more."""
         state = self.overview.state
+        if self.unbegun:
+            return self.job is not None and self.job.ended
         return (state is not None and state.phase in ENDED) or (self.job is not None and self.job.ended)
+
+    @property
+    def unbegun(self) -> bool:
+        """Whether the job has not begun to compute, or was refused before it did: the state is an earlier run's.
+
+        Which of two is the later is told by the clocks of the cluster alone: a run on this machine may have followed.
+        """
+        state, job = self.overview.state, self.job
+        if job is None or job.status == "SUCCEEDED" or (state and state.job == job.id):
+            return False
+        return not job.ended or state is None or job.began / 1000 > datetime.fromisoformat(state.written).timestamp()
+
+
+def unbegun(job: Job) -> str:
+    """That a job has not begun to compute, or why it never did."""
+    if not job.ended:
+        return f"the job {job.id} is {job.status.lower()}, and has not begun to compute"
+    told = f": {job.fault}" if job.fault else ""
+    return f"the job {job.id} {'failed' if job.status == 'FAILED' else 'ended'} before it began to compute{told}"
 
 
 def phase(view: View) -> str:
@@ -54,12 +77,14 @@ def phase(view: View) -> str:
     counts = view.overview.counts()
     cells = ", ".join(f"{done}/{planned} {_KINDS[kind]}" for kind, (done, planned) in counts.items())
     failed = len(view.overview.failed())
-    ended = f"{failed} cells failed, " if failed else ""
-    if state is None or (job and not job.ended and job.id != state.job):
-        begun = f"the job is {job.status.lower()}, and has not begun to compute" if job else "no run has kept a journal"
-        return f"{begun}: {cells}"
+    ended = f"{counted(failed, 'cell')} failed, " if failed else ""
+    if job and view.unbegun:
+        return f"{unbegun(job)}; in the store are {cells}"
+    if state is None:
+        return f"no run has kept a journal: {cells}"
     if state.phase not in ENDED and job and job.ended:
-        return f"died: the job ended {job.status.lower()} while {state.phase}; {ended}{cells}"
+        told = f" ({job.fault})" if job.fault else ""
+        return f"died: the job ended {job.status.lower()} while {state.phase}{told}; {ended}{cells}"
     if state.phase == "failed":
         return f"failed: {state.fault}; {ended}{cells}"
     left = f"; about {_duration(state.left)} left" if state.left is not None else ""
@@ -91,6 +116,11 @@ def render(view: View, width: int) -> RenderableType:
     return Group(*lines)
 
 
+def again(view: View) -> str:
+    """How to try the failed cells again; empty where none failed. Not of the screen: a command must not be wrapped."""
+    return f"try them again: {view.retry}" if view.overview.causes() else ""
+
+
 def as_json(view: View) -> dict[str, object]:
     """The same for programs."""
     seen, state, job = view.overview, view.overview.state, view.job
@@ -102,7 +132,7 @@ def as_json(view: View) -> dict[str, object]:
         "line": phase(view),
         "ended": view.ended,
         "fault": state.fault if state else "",
-        "job": {"id": job.id, "status": job.status} if job else None,
+        "job": {"id": job.id, "status": job.status, "fault": job.fault} if job else None,
         "run": state.run if state else None,
         "beat": state.beat if state else None,
         "written": state.written if state else None,
@@ -155,14 +185,17 @@ def _running(view: View) -> list[Text]:
     state = view.overview.state
     running = sorted(state.running.items(), key=lambda item: item[0]) if state else []
     lines = [Text(f"  ▶ {slug}  {at.share:.0%} in {_duration(at.seconds)}", "cyan") for slug, at in running[:_SHOWN]]
-    return [Text(f"{len(running)} cells at work"), *lines, *_more(running)] if running else []
+    return [Text(f"{counted(len(running), 'cell')} at work"), *lines, *_more(running)] if running else []
 
 
 def _waiting(view: View) -> list[Text]:
     state = view.overview.state
     reasons = sorted(state.waiting.items(), key=lambda item: -item[1].cells) if state else []
     return [
-        Text(f"{waiting.cells} cells wait: {reason} (for example {waiting.examples[0]})", "dim")
+        Text(
+            f"{counted(waiting.cells, 'cell waits', 'cells wait')}: {reason} (for example {waiting.examples[0]})",
+            "dim",
+        )
         for reason, waiting in reasons[:_SHOWN]
     ]
 
@@ -173,10 +206,10 @@ def _failures(view: View) -> list[Text]:
         return []
     count, dragged = sum(len(cause.cells) for cause in causes), view.overview.dragged()
     also = f", and {dragged} that rest on them" if dragged else ""
-    lines = [Text(f"{count} cells failed of {len(causes)} causes{also}", "bold red")]
+    lines = [Text(f"{counted(count, 'cell')} failed of {counted(len(causes), 'cause')}{also}", "bold red")]
     for cause in causes[:_SHOWN]:
         lines.append(Text(f"  {len(cause.cells)} × {cause.reason} (for example {cause.cells[0]})", "red"))
-    return [*lines, *_more(causes), Text(f"  try them again: {view.retry}")]
+    return [*lines, *_more(causes)]
 
 
 def _more(shown: Sequence[object]) -> list[Text]:

@@ -3,22 +3,27 @@
 import json
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from app.cli.console import err, out
-from app.cli.options import Address, ClusterStore
-from app.cli.remote import address_of, target_of
-from app.errors import FewTuneError, InputError, StoreError, TargetError
+from app.cli.options import Address, ClusterStore, Env
+from app.cli.remote import HURRIED, address_of, target_of, why
+from app.errors import InputError, StoreError, TargetError
 
 if TYPE_CHECKING:
     from app.cli.standing import View
-    from app.launch.overview import Overview
-    from app.launch.remote import Job
+    from app.launch.overview import Look
+    from app.launch.relay import Relay
+    from app.launch.remote import Job, Target
     from app.store import Store
+
+    Looker = Callable[[Look | None], Look | None] | Relay
 
 _EVERY = 5.0  # seconds between two looks of `--watch`
 _BEGINS = 1.0  # seconds between two looks for a run that has not begun
@@ -33,6 +38,16 @@ class _Place(NamedTuple):
     """The study file, where the user named one."""
 
 
+class _Asked(NamedTuple):
+    """What the cluster says of a store."""
+
+    job: "Job | None" = None
+    """The newest that computes there, or did."""
+    target: "Target | None" = None
+    note: str = ""
+    """Why the cluster could not be asked."""
+
+
 def status(
     what: Annotated[
         str | None,
@@ -42,27 +57,38 @@ def status(
     ] = None,
     address: Address = None,
     store: ClusterStore = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print it for programs; with --watch a document a line.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew until the run ends.")] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Through the cluster, even if the store can be reached from here.")
+    ] = False,
+    env: Env = None,
 ) -> None:
     """Show how a study stands: from its store, so also when the cluster is gone."""
-    from app.launch.overview import overview
+    from app.launch.relay import Relay
     from app.store import Store
 
     place = _place(what, store, address)
-    source = Store(place.root)
-    job, url, note = _job(address, source)
-    if source.header() is None:
-        if not watch:
-            _nothing(source, job, note)
-        _await(source, address)
-        job, url, note = _job(address, source)
-    seen = overview(source)
-    view = _view(seen, job, note, _retry(place, seen, url), 0.0, _estimate(source, seen))
-    if watch:
-        _watch(source, view, address, as_json)
-        return
-    _show(view, as_json)
+    source = Store(place.root, retries=HURRIED)
+    asked = _ask(address, source.root)
+    looker = _looker(source, asked, dashboard, tuple(env or ()))
+    try:
+        seen = _first(looker, source, asked)
+        if seen is None:
+            if not watch:
+                _nothing(source, asked, as_json)
+            seen = _await(looker, source, address, as_json)
+            asked = _ask(address, source.root)
+        view = _view(seen, asked, _retry(place, seen, asked, source), 0.0)
+        if watch:
+            _watch(looker, view, address, as_json)
+        else:
+            _show(view, as_json)
+    finally:
+        if isinstance(looker, Relay):
+            looker.close()
 
 
 def _place(what: str | None, store: str | None, address: str | None) -> _Place:
@@ -87,85 +113,125 @@ def _place(what: str | None, store: str | None, address: str | None) -> _Place:
     raise InputError("of what? Name a study or a store, or give --address")
 
 
-def _job(address: str | None, store: "Store") -> "tuple[Job | None, str | None, str]":
-    """The newest job of a store, the cluster's URL, and why it could not be asked."""
+def _ask(address: str | None, root: str) -> _Asked:
+    """The newest job of a store; no cluster is a note, not a fault."""
     if not address_of(address):
-        return None, None, ""
+        return _Asked()
     try:
         target = target_of(address)
-        return next((job for job in target.jobs() if job.store == store.root), None), target.url, ""
+        return _Asked(next((job for job in target.jobs() if job.store == root), None), target)
     except TargetError as fault:
-        return None, None, str(fault)
+        return _Asked(note=str(fault))
 
 
-def _nothing(store: "Store", job: "Job | None", note: str) -> None:
+def _looker(source: "Store", asked: _Asked, dashboard: bool, env: tuple[str, ...]) -> "Looker":
+    """What looks at the store: this machine, or the cluster where only that reaches it."""
+    from app.launch.overview import look
+    from app.launch.relay import Relay
+    from app.store import Store
+
+    if not dashboard:
+        try:
+            if source.header() is not None or not _elsewhere(source, asked):
+                return partial(look, Store(source.root))
+            told = "is empty here"
+        except (StoreError, OSError) as fault:
+            told = f"is not reached from here ({why(fault)})"
+            if asked.job is None:
+                raise StoreError(f"{source.root} {told}{_noted(asked)}") from fault
+        err.print(f"{source.root} {told}: through the cluster", soft_wrap=True, markup=False)
+    if asked.target is None:
+        raise TargetError(asked.note or "through which cluster? Give --address")
+    return Relay(asked.target, source.root, env)
+
+
+def _elsewhere(source: "Store", asked: _Asked) -> bool:
+    """Whether a folder in which nothing is to be seen from here may have it on the nodes of the cluster."""
+    if source.local is None or asked.job is None or asked.target is None or asked.job.status == "PENDING":
+        return False
+    return asked.job.status == "SUCCEEDED" or not asked.target.here
+
+
+def _first(looker: "Looker", source: "Store", asked: _Asked) -> "Look | None":
+    """The first look. What a failed job said is worth more than that its store cannot be read."""
+    try:
+        return looker(None)
+    except (StoreError, TargetError, OSError):
+        if asked.job is None or not asked.job.fault:
+            raise
+        return None
+
+
+def _nothing(source: "Store", asked: _Asked, as_json: bool) -> None:
     """Say that a store has nothing yet, or raise StoreError if it is none."""
+    from app.cli.standing import unbegun
+
+    job = asked.job
     if job is None:
-        told = f" ({note})" if note else ""
-        raise StoreError(f"{store.root} is not a FewTune store, or cannot be reached from here{told}")
-    out.print(f"{job.study}  {store.root}", style="dim", soft_wrap=True)
-    out.print(f"the job {job.id} is {job.status.lower()}; nothing is in the store yet", soft_wrap=True)
+        raise StoreError(f"{source.root} is not a FewTune store, or cannot be reached from here{_noted(asked)}")
+    line = f"{unbegun(job)}; nothing is in the store"
+    if as_json:
+        about = {"id": job.id, "status": job.status, "fault": job.fault}
+        found = {"study": job.study, "store": source.root, "phase": None, "line": line, "ended": job.ended}
+        print(json.dumps(found | {"job": about}))
+    else:
+        out.print(f"{job.study}  {source.root}", style="dim", soft_wrap=True, markup=False)
+        out.print(line, soft_wrap=True, markup=False)
     raise typer.Exit(1 if job.status == "FAILED" else 0)
 
 
-def _await(store: "Store", address: str | None) -> None:
+def _noted(asked: _Asked) -> str:
+    return f" ({asked.note})" if asked.note else ""
+
+
+def _await(looker: "Looker", source: "Store", address: str | None, as_json: bool) -> "Look":
     """Wait until a run has begun in a store; a job takes some seconds to get there."""
-    err.print(f"nothing is in {store.root} yet: waiting for a run to begin there (Ctrl-C ends this)", soft_wrap=True)
-    while store.header() is None:
-        job, _, note = _job(address, store)
-        if job and job.ended:
-            _nothing(store, job, note)
+    err.print(f"nothing is in {source.root} yet: waiting for a run to begin there (Ctrl-C ends this)", soft_wrap=True)
+    while True:
+        asked = _ask(address, source.root)
+        seen = _first(looker, source, asked)
+        if seen is not None:
+            return seen
+        if asked.job and asked.job.ended:
+            _nothing(source, asked, as_json)
         time.sleep(_BEGINS)
 
 
-def _retry(place: _Place, seen: "Overview", url: str | None) -> str:
-    study = shlex.quote(str(place.study or f"{seen.study}.yaml"))
-    store = shlex.quote(seen.store)
-    return f"fewtune submit {study} --store {store} --address {url}" if url else f"fewtune run {study} --store {store}"
+def _retry(place: _Place, seen: "Look", asked: _Asked, source: "Store") -> str:
+    """The command that goes on: the one that began it, or the like where the run did not keep it."""
+    state = seen.overview.state
+    if state and state.retry:
+        return state.retry
+    kept = source.local / "study.yaml" if source.local else None
+    study = place.study or (kept if kept and kept.is_file() else None) or Path(f"{seen.overview.study}.yaml")
+    command = ["fewtune", "submit" if asked.target else "run", str(study), "--store", seen.overview.store]
+    return shlex.join([*command, *(["--address", asked.target.url] if asked.target else [])])
 
 
-def _view(seen: "Overview", job: "Job | None", note: str, retry: str, silent: float, estimate: str) -> "View":
+def _view(seen: "Look", asked: _Asked, retry: str, silent: float) -> "View":
     from app.cli.standing import View
 
-    return View(seen, job, silent, retry, note, estimate)
+    return View(seen.overview, asked.job, silent, retry, asked.note, seen.estimate)
 
 
-def _estimate(store: "Store", seen: "Overview") -> str:
-    """The correlation of the pairs that are finished, in a line; empty where there is none, or no engine here."""
-    try:
-        from app.analysis.provisional import provisional, sentence
-    except ImportError:
-        return ""
-    from app.study import parse
-
-    text = store.read_text("study.yaml")
-    if text is None or not seen.scores:
-        return ""
-    try:
-        study = parse(text, Path("study.yaml")).study
-        analysis = study.analysis.model_copy(update={"wording": study.analysis.wording or study.wordings[0]})
-        found = provisional([row for rows in seen.scores.values() for row in rows], analysis)
-    except FewTuneError as fault:
-        return f"no estimate yet: {fault}"
-    return sentence(found, seen.planned_pairs()) if found else ""
-
-
-def _show(view: "View", as_json: bool) -> None:
+def _show(view: "View", as_json: bool, indent: int | None = 1) -> None:
+    from app.cli.standing import again, render
     from app.cli.standing import as_json as plain
-    from app.cli.standing import render
 
     if as_json:
-        print(json.dumps(plain(view), indent=1))
+        print(json.dumps(plain(view), indent=indent), flush=True)
     else:
         out.print(render(view, out.width))
+        if told := again(view):
+            out.print(told, soft_wrap=True, markup=False)
 
 
-def _watch(store: "Store", view: "View", address: str | None, as_json: bool) -> None:
+def _watch(looker: "Looker", view: "View", address: str | None, as_json: bool) -> None:
     """Show the view anew until the run ends; a run lives while its beat moves, whatever the clocks say."""
     from rich.live import Live
 
-    from app.cli.standing import render
-    from app.launch.overview import overview
+    from app.cli.standing import again, render
+    from app.launch.overview import Look
 
     beat, heard = _beat(view), time.monotonic()
     drawn = out.is_terminal and not as_json
@@ -174,17 +240,19 @@ def _watch(store: "Store", view: "View", address: str | None, as_json: bool) -> 
             if live:
                 live.update(render(view, out.width), refresh=True)
             else:
-                _show(view, as_json)
+                _show(view, as_json, indent=None)
             if view.ended:
+                if live and (told := again(view)):
+                    out.print(told, soft_wrap=True, markup=False)
                 return
             time.sleep(_EVERY)
-            job, _, note = _job(address, store)
-            seen = overview(store, view.overview)
-            estimate = view.estimate if len(seen.scores) == len(view.overview.scores) else _estimate(store, seen)
-            if _beat(view._replace(overview=seen)) != beat:
-                beat, heard = _beat(view._replace(overview=seen)), time.monotonic()
+            asked = _ask(address, view.overview.store)
+            before = Look(view.overview, view.estimate)
+            fresh = _view(looker(before) or before, asked, view.retry, 0.0)
+            if _beat(fresh) != beat:
+                beat, heard = _beat(fresh), time.monotonic()
             gone = time.monotonic() - heard
-            view = _view(seen, job, note, view.retry, gone if gone > _SILENT else 0.0, estimate)
+            view = fresh._replace(silent=gone if gone > _SILENT else 0.0)
 
 
 def _beat(view: "View") -> tuple[str, int] | None:

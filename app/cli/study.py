@@ -1,5 +1,6 @@
 """`fewtune run`, `plan` and `check`: what is done with a study file."""
 
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -64,7 +65,9 @@ def _compute(file: "StudyFile", place: "Store", mirror: str | None, replace: boo
 
     planned = stages.plan(file)
     place.check(file.study.name)
-    with session(), reporter(err) as progress, Journal(place, planned) as journal:
+    again = ["fewtune", "run", str(file.path.resolve()), "--store", place.root]
+    again += ["--data-mirror", str(Path(mirror).resolve())] if mirror else []
+    with session(), reporter(err) as progress, Journal(place, planned, retry=shlex.join(again)) as journal:
         return stages.run(file, place, mirror, Several(progress, journal), replace=replace)
 
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from pyarrow import fs
 
 from app.errors import StoreError, TargetError
+from app.grammar import counted
 from app.launch import state
 from app.store import Artefact, Record, Store
 from app.store.record import digest
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 MANIFEST = "gathered.json"
 _FOLDERS, _FILES = ("tables", "report"), ("study.yaml",)
 _RESPONSES = "tables/responses"
+_NO_MATTER = (
+    "platform",
+    "ray",
+)  # of what records name: the report audits the one pair by pair, the other computes nothing
 _TRIES = 3  # of a file or part that arrives damaged
 _PART = 16 << 20  # bytes that the dashboard hands over at once
 _KEPT = 1800.0  # seconds that parts wait to be fetched
@@ -59,15 +64,28 @@ class Gathered:
     """Package -> the versions that the records name; several where machines or times differ."""
     seconds: Mapping[str, float]
     """Kind -> what its cells took."""
+    phase: str = ""
+    """Of the store's last run; empty where none kept a journal."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a run was at work, or died at it, so that its tables and its report are yet to be made."""
+        return bool(self.phase) and self.phase not in state.ENDED
 
 
-def direct(store: Store, out: Path, *, responses: bool = True) -> Gathered:
-    """Bring tables, report and study file of a store. Raises StoreError where it is none, or a file arrives damaged."""
+def direct(store: Store, out: Path, *, responses: bool = True, mixed: bool = False) -> Gathered:
+    """Bring tables, report and study file of a store.
+
+    Raises StoreError where it is none, where a file arrives damaged, and, unless `mixed`, where its cells were computed
+    by several versions of what computes: their scores need not be comparable.
+    """
     header = store.header()
     if header is None:
         raise StoreError(f"{store.root} is not a FewTune store: give the folder or URI that `fewtune run` named")
     before = _before(out, store.root)
     records = store.records()
+    if not mixed:
+        _of_one_version(store, records)
     named = {path: sha256 for record in records.values() for path, sha256 in _named(record)}
     files = {path: _brought(store, path, out, before, named.get(path)) for path in _listed(store, responses)}
     made = _gathered(store, str(header["study"]), files, records)
@@ -75,9 +93,11 @@ def direct(store: Store, out: Path, *, responses: bool = True) -> Gathered:
     return made
 
 
-def through(target: "Target", store: str, out: Path, *, responses: bool = True, env: Sequence[str] = ()) -> Gathered:
+def through(
+    target: "Target", store: str, out: Path, *, responses: bool = True, mixed: bool = False, env: Sequence[str] = ()
+) -> Gathered:
     """The same by way of a cluster that reaches the store. Raises TargetError or StoreError."""
-    asked = [store, *([] if responses else ["--without-responses"])]
+    asked = [store, *([] if responses else ["--without-responses"]), *(["--allow-mixed"] if mixed else [])]
     job, answer = target.ask("jobs.bundle", *asked, env=env, patience=_BUNDLE_PATIENCE)
     try:
         with tempfile.TemporaryDirectory(prefix="fewtune-gather-") as name:
@@ -102,13 +122,13 @@ def through(target: "Target", store: str, out: Path, *, responses: bool = True, 
         target.stop(job.id)  # it removes the parts
 
 
-def bundle(store: Store, logs: Path, *, responses: bool, tell: Callable[[object], None]) -> None:
+def bundle(store: Store, logs: Path, *, responses: bool, mixed: bool, tell: Callable[[object], None]) -> None:
     """The cluster's side: gather, pack into parts below `logs`, tell their names, remove them when stopped."""
     parts: list[Path] = []
     name = f"fewtune-bundle-{uuid.uuid4().hex[:8]}"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="fewtune-bundle-") as folder, suppress(KeyboardInterrupt):
-        direct(store, Path(folder, "bundle"), responses=responses)
+        direct(store, Path(folder, "bundle"), responses=responses, mixed=mixed)
         packed = Path(folder, "bundle.tar")
         with tarfile.open(packed, "w") as archive:
             archive.add(Path(folder, "bundle"), arcname=".")
@@ -153,21 +173,46 @@ def _named(record: Record) -> list[tuple[str, str]]:
     return [(path, artefact.sha256) for path, artefact in record.artefacts.items()]
 
 
+def _versions(records: Iterable[Record]) -> dict[str, Counter[str]]:
+    """Package -> how many records name each of its versions."""
+    found: dict[str, Counter[str]] = {}
+    for record in records:
+        for package, version in record.environment.items():
+            found.setdefault(package, Counter())[version] += 1
+    return found
+
+
+def _of_one_version(store: Store, records: Mapping[str, Record]) -> None:
+    """Raise StoreError where records name several versions of a package."""
+    mixed = {
+        package: found
+        for package, found in sorted(_versions(records.values()).items())
+        if len(found) > 1 and package not in _NO_MATTER
+    }
+    if mixed:
+        told = "; ".join(
+            f"{package} " + ", ".join(f"{version} ({counted(cells, 'cell')})" for version, cells in found.most_common())
+            for package, found in mixed.items()
+        )
+        raise StoreError(
+            f"cells of {store.root} were computed by several versions, so their scores need not be comparable: {told}; "
+            "gather with --allow-mixed if that is meant, or run the study in a new store with one image"
+        )
+
+
 def _gathered(store: Store, study: str, files: Mapping[str, Artefact], records: Mapping[str, Record]) -> Gathered:
     """The manifest: the files, and how the cells stand."""
     outline = state.read_outline(store)
     cells = {cell.slug: cell.kind for cell in outline.cells} if outline else {s: r.kind for s, r in records.items()}
     done = {slug: kind for slug, kind in cells.items() if slug in records}
     seconds = {kind: sum(records[slug].seconds for slug in done if done[slug] == kind) for kind in {*done.values()}}
-    versions: dict[str, set[str]] = {}
-    for record in records.values():
-        for package, version in record.environment.items():
-            versions.setdefault(package, set()).add(version)
-    shown = {package: tuple(sorted(found)) for package, found in sorted(versions.items())}
+    shown = {package: tuple(sorted(found)) for package, found in sorted(_versions(records.values()).items())}
     missing = tuple(slug for slug in cells if slug not in done)
     spent = {kind: round(total, 1) for kind, total in sorted(seconds.items())}
     planned = dict(Counter(cells.values()))
-    return Gathered(store.root, study, files, planned, dict(Counter(done.values())), missing, shown, spent)
+    run = state.read(store)
+    counts = dict(Counter(done.values()))
+    return Gathered(store.root, study, files, planned, counts, missing, shown, spent, run.phase if run else "")
 
 
 # --- bringing --------------------------------------------------------------------------------------------------

@@ -27,8 +27,11 @@ class Journal:
     log and tried again with the next beat: it never takes the run along.
     """
 
-    def __init__(self, store: Store, planned: Plan, job: str | None = None, every: float = _EVERY) -> None:
+    def __init__(
+        self, store: Store, planned: Plan, job: str | None = None, every: float = _EVERY, *, retry: str = ""
+    ) -> None:
         self._store, self._outline, self._job, self._every = store, outline(planned), job, every
+        self._retry = retry
         self._held = {cell.slug: cell for cell in self._outline.cells}
         self._run, self._beat = uuid.uuid4().hex[:8], 0
         self._lock, self._writing, self._ended = threading.Lock(), threading.Lock(), threading.Event()
@@ -145,6 +148,7 @@ class Journal:
                 running=running if phase is None else {},
                 failed=_by_reason(self._failed),
                 waiting=_examples(_by_reason({s: why for s, why in self._waiting.items() if s not in over})),
+                retry=self._retry,
                 wasted=self._wasted if phase is None else _wasted(self._wasted, running, self._held),
             )
 

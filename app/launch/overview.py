@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from pyarrow import fs
 
-from app.errors import StoreError
+from app.errors import FewTuneError, StoreError
 from app.launch import state
 from app.launch.state import Outline, Outlined, State
 from app.plan.schedule import NEEDED_FAILED
 from app.store import Store
+from app.study import parse
 
 Standing = Literal["done", "part", "running", "waiting", "failed", "none"]
 """Of one side of pairs; part: some of its evaluations are done. none: the study has no such evaluation."""
@@ -154,6 +156,41 @@ def overview(store: Store, before: Overview | None = None) -> Overview:
         outline.study, store.root, outline, state.read(store), done,
         scores | cast(dict[str, Sequence[Mapping[str, object]]], rows),
     )  # fmt: skip
+
+
+class Look(NamedTuple):
+    """What is seen of a store at one moment."""
+
+    overview: Overview
+    estimate: str
+    """The correlation of the pairs that are finished, in a line; empty where there is none, or no engine here."""
+
+
+def look(store: Store, before: Look | None = None) -> Look | None:
+    """How a store stands; None where nothing is in it yet. `before` spares the reading of what it has read."""
+    if store.header() is None or not store.exists("study.yaml"):  # the run writes the one, then the other
+        return None
+    seen = overview(store, before.overview if before else None)
+    if before and len(seen.scores) == len(before.overview.scores):
+        return Look(seen, before.estimate)
+    return Look(seen, _estimate(store, seen))
+
+
+def _estimate(store: Store, seen: Overview) -> str:
+    try:
+        from app.analysis.provisional import provisional, sentence
+    except ImportError:
+        return ""
+    text = store.read_text("study.yaml")
+    if text is None or not seen.scores:
+        return ""
+    try:
+        study = parse(text, Path("study.yaml")).study
+        analysis = study.analysis.model_copy(update={"wording": study.analysis.wording or study.wordings[0]})
+        found = provisional([row for rows in seen.scores.values() for row in rows], analysis)
+    except FewTuneError as fault:
+        return f"no estimate yet: {fault}"
+    return sentence(found, seen.planned_pairs()) if found else ""
 
 
 def _recorded(store: Store) -> list[str]:

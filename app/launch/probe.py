@@ -22,6 +22,8 @@ from app.errors import TargetError
 _QUESTION = 2.0  # seconds for each of the two questions
 _PATIENCE = 4.8  # seconds for both: looking up a name obeys no limit of its own
 _UNAUTHORISED, _FORBIDDEN = 401, 403
+_NOBODY = (502, 503, 504)  # answers of a proxy that reaches nobody
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Versions(NamedTuple):
@@ -41,6 +43,16 @@ def url(address: str) -> str:
     if parts.username or parts.password:
         raise TargetError("the address holds a password: leave it out, the token comes from RAY_AUTH_TOKEN")
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def local(place: str) -> bool:
+    """Whether a URL leads to this machine, or into a tunnel that begins here."""
+    return urlsplit(place).hostname in _LOOPBACK
+
+
+def proxies(place: str) -> dict[str, str]:
+    """For `requests`: this machine is spoken to directly, whatever HTTP_PROXY says."""
+    return {"no_proxy": urlsplit(place).hostname or ""} if local(place) else {}
 
 
 def headers() -> Mapping[str, str]:
@@ -84,7 +96,12 @@ def _ask(place: str, given: Mapping[str, str]) -> Versions:
 
     def ask(path: str) -> Mapping[str, Any]:
         with told(place):
-            answer = requests.get(f"{place}{path}", headers=dict(given), timeout=_QUESTION)
+            answer = requests.get(f"{place}{path}", headers=dict(given), timeout=_QUESTION, proxies=proxies(place))
+            if answer.status_code in _NOBODY:
+                raise TargetError(
+                    f"no cluster answers at {place}, says a proxy on the way there (HTTP {answer.status_code}): "
+                    f"is the address right, the cluster up, the tunnel open?"
+                )
             _authorised(place, answer.status_code, bool(given))
             try:
                 return answer.json() if answer.ok else {}
@@ -133,9 +150,9 @@ def told(place: str) -> Generator[None]:
     except AuthenticationError:
         _authorised(place, _FORBIDDEN, given=True)
     except (requests.RequestException, RuntimeError) as fault:
-        raise TargetError(f"{place} answers: {_last_line(str(fault))}") from None
+        raise TargetError(f"{place} answers: {last_line(str(fault))}") from None
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
     """What matters of an answer with a traceback in it."""
     return text.strip().splitlines()[-1][:300] if text.strip() else "nothing"

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from app.grammar import counted
 from app.plan import Cell
+from app.plan.schedule import NEEDED_FAILED
 from app.stages import Outcome, Reporter
 
 _KINDS = {"base models": ("pretrain", "convert"), "tune": ("tune",), "evaluate": ("evaluate",)}
+_FAILED = "failed "  # begins the line in which a log tells that a cell has failed
 _EVERY = 10.0  # seconds between two lines where there is no terminal
 
 
@@ -38,14 +41,30 @@ def reporter(console: Console) -> Generator[Reporter]:
 def summary(outcome: Outcome, seconds: float) -> list[str]:
     """How a run ended, in lines: counts, then what failed or was left, by cause."""
     failed, left = outcome.failures, outcome.left
-    counts = f"{outcome.computed} cells computed, {outcome.reused} reused, {len(failed)} failed"
+    counts = f"{counted(outcome.computed, 'cell')} computed, {outcome.reused} reused, {len(failed)} failed"
     lines = [f"{counts}{f', {len(left)} left' if left else ''} in {seconds / 60:.1f} minutes"]
     for what, ended in (("failed", failed), ("left", left)):
         causes: dict[str, list[str]] = {}
         for slug, reason in ended:
             causes.setdefault(reason, []).append(slug)
-        lines += [f"{what} {len(slugs)} cells, for example {slugs[0]}: {reason}" for reason, slugs in causes.items()]
+        lines += [
+            f"{what} {counted(len(slugs), 'cell')}, for example {slugs[0]}: {reason}"
+            for reason, slugs in causes.items()
+        ]
     return lines
+
+
+def failures(log: str) -> list[str]:
+    """What went wrong by a job's log, a line for each cause: as they were met, and last what rests on failed cells."""
+    causes: dict[str, list[str]] = {}
+    for line in log.splitlines():
+        slug, colon, reason = line.removeprefix(_FAILED).partition(": ")
+        if line.startswith(_FAILED) and colon and " " not in slug:
+            causes.setdefault(reason, []).append(slug)
+    return [
+        f"{counted(len(slugs), 'cell')}, for example {slugs[0]}: {reason}"
+        for reason, slugs in sorted(causes.items(), key=lambda cause: cause[0] == NEEDED_FAILED)
+    ]
 
 
 class _Stage:
@@ -141,8 +160,8 @@ class Lines:
         self._stages = _stages(cells, reused)
         self._told = time.monotonic()
         for stage in dict.fromkeys(self._stages.values()):
-            to_do = stage.cells.split("/")[1]
-            self._console.print(f"{stage.name}: {to_do} cells to compute, {stage.reused} reused")
+            to_do = counted(int(stage.cells.split("/")[1]), "cell")
+            self._console.print(f"{stage.name}: {to_do} to compute, {stage.reused} reused")
 
     def progress(self, slug: str, share: float) -> None:
         """Say how far all is, every ten seconds and when a stage ends."""
@@ -166,7 +185,7 @@ class Lines:
 
     def failed(self, slug: str, reason: str) -> None:
         """Say so at once."""
-        self._console.print(f"failed {slug}: {reason}", markup=False)
+        self._console.print(f"{_FAILED}{slug}: {reason}", markup=False, soft_wrap=True)
 
     def waiting(self, reasons: Mapping[str, str]) -> None:
         """Nothing: a line every few seconds would drown the rest."""

@@ -28,17 +28,19 @@ from app.study import StudyFile
 
 _ANSWER = "fewtune answers "
 """Begins the line in which a job says what it was asked for."""
+_ERROR = "error "
+"""Begins each line in which a job says why it ended."""
 _PREFIX = "fewtune-"  # of submission ids
 _REQUEST = 60.0  # seconds for a request: an upload takes some
 _SILENCE = 60.0  # seconds without a line, after which the log is asked for anew
 _TRIES = 6  # in a row that the cluster may not answer before following gives up
+_LONGEST = 300  # characters of a fault that is not in our own words
 _STOP_SECONDS = "30"  # between the signal that stops a job and the one that kills it
 _TALKATIVE = (
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
     "ray._private.runtime_env.packaging",
 )
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def answer(found: object) -> None:
@@ -46,10 +48,24 @@ def answer(found: object) -> None:
     print(_ANSWER + json.dumps(found), flush=True)
 
 
+def refuse(fault: str) -> None:
+    """A job's last words: why it ended, a line for each fault."""
+    for line in fault.splitlines():
+        print(f"{_ERROR}{line}", file=sys.stderr, flush=True)
+
+
 def submission() -> str | None:
     """The submission id of the job that this process is; None outside of one."""
-    given = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
-    return given.get("metadata", {}).get("job_submission_id")
+    return _metadata().get("job_submission_id")
+
+
+def retry() -> str:
+    """The command that submitted the job that this process is; empty where it was not ours."""
+    return _metadata().get("retry", "")
+
+
+def _metadata() -> Mapping[str, str]:
+    return json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("metadata", {})
 
 
 class Job(NamedTuple):
@@ -72,6 +88,15 @@ class Job(NamedTuple):
         """Whether it will not change any more."""
         return self.status in ("SUCCEEDED", "FAILED", "STOPPED")
 
+    @property
+    def fault(self) -> str:
+        """Why it failed: its own last words, which the cluster keeps, or else the cluster's; empty where it did not."""
+        lines = self.message.strip().splitlines() if self.status == "FAILED" else []
+        own = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+        if own or not lines:
+            return "; ".join(own)
+        return lines[-1 if self.exit_code in (1, 2) else 0][:_LONGEST]
+
 
 class Submitted(NamedTuple):
     """What became of a submission."""
@@ -81,6 +106,8 @@ class Submitted(NamedTuple):
     """False: a job with the same study, store and code of `--replace` was already there, and is followed."""
     bytes: int
     """Uploaded, before what the cluster already had is left out."""
+    largest: str = ""
+    """Entries of the upload that take most of it, with their sizes."""
 
 
 class Target:
@@ -108,7 +135,7 @@ class Target:
 
         A loopback address alone does not tell: it may be the mouth of a tunnel.
         """
-        if urlsplit(self.url).hostname not in _LOOPBACK:
+        if not probe.local(self.url):
             return False
         nodes = self._get("/nodes?view=summary").json()["data"]["summary"]
         alive = [node for node in nodes if node.get("raylet", {}).get("state", "ALIVE") == "ALIVE"]
@@ -122,8 +149,7 @@ class Target:
     @property
     def exposed(self) -> bool:
         """Whether requests, and the token with them, leave this machine unencrypted."""
-        parts = urlsplit(self.url)
-        return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+        return urlsplit(self.url).scheme == "http" and not probe.local(self.url)
 
     # --- jobs --------------------------------------------------------------------------------------------------
 
@@ -169,17 +195,19 @@ class Target:
             count += 1
         # Paths within a study are relative to its file, which a cluster on this machine can read where it lies.
         study = str(file.path.resolve()) if here else upload.STUDY
-        command = ["-m", "jobs.study", study, "--store", place, *(["--replace"] if replace else [])]
-        if mirror:
-            command += ["--data-mirror", str(Path(mirror).resolve())]
+        mirrored = ["--data-mirror", str(Path(mirror).resolve())] if mirror else []
+        command = ["-m", "jobs.study", study, "--store", place, *(["--replace"] if replace else []), *mirrored]
+        again = ["fewtune", "submit", str(file.path.resolve()), "--store", place, "--address", self.url, *mirrored]
+        again += [word for name in env for word in ("--env", name)]
         about = {
             "study": file.study.name,
             "fingerprint": fingerprint(file.study.model_dump(mode="json")),
             "store": place,
             "tree": upload.tree() or "unknown",
+            "retry": shlex.join(again),
         }
         with upload.staged(None if here else file.text) as folder:
-            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            sent = upload.sizes(folder)
             try:
                 self._submit(name, command, folder, about, env)
             except TargetError:
@@ -187,7 +215,7 @@ class Target:
                 if any(job.id == name for job in self.jobs()):
                     return Submitted(name, False, 0)
                 raise
-        return Submitted(name, True, size)
+        return Submitted(name, True, sum(sent.values()), upload.largest(sent))
 
     def ask(
         self, module: str, *arguments: str, env: Sequence[str] = (), patience: float = 300.0
@@ -271,16 +299,19 @@ class Target:
 
     def _get(self, path: str) -> requests.Response:
         with told(self.url):
-            found = requests.get(f"{self.url}{path}", headers=dict(self._headers), timeout=_REQUEST)
+            found = requests.get(
+                f"{self.url}{path}", headers=dict(self._headers), timeout=_REQUEST, proxies=probe.proxies(self.url)
+            )
             found.raise_for_status()
             return found
 
 
 class _Client(JobSubmissionClient):
-    """Ray's client, whose requests would otherwise wait for ever."""
+    """Ray's client, whose requests would otherwise wait for ever, and go to this machine by way of a proxy."""
 
     def _do_request(self, method: str, endpoint: str, **given: Any) -> Any:
-        return super()._do_request(method, endpoint, timeout=_REQUEST, **given)
+        proxies = probe.proxies(self._address)
+        return super()._do_request(method, endpoint, timeout=_REQUEST, proxies=proxies, **given)
 
 
 class _Unseen:

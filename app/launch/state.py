@@ -107,6 +107,8 @@ class State:
     """Reason -> cells."""
     wasted: Wasted = field(default_factory=lambda: Wasted(0.0, 0.0))
     """By cells that failed or were cut short, in all runs of the store; records say what the others took."""
+    retry: str = ""
+    """The command that began it, which goes on with it; empty where it is not known."""
 
     @property
     def left(self) -> float | None:
@@ -118,8 +120,13 @@ class State:
 
 def read(store: Store) -> State | None:
     """The state of the store's last run, or None where there is none that can be read."""
+    return parse(store.read_text(STATE) or "")
+
+
+def parse(text: str) -> State | None:
+    """A state from its file; None where that is none."""
     try:
-        found = json.loads(store.read_text(STATE) or "")
+        found = json.loads(text)
         found["running"] = {slug: Running(*given) for slug, given in found["running"].items()}
         found["failed"] = {reason: tuple(slugs) for reason, slugs in found["failed"].items()}
         found["waiting"] = {why: Waiting(cells, tuple(named)) for why, (cells, named) in found["waiting"].items()}
@@ -136,8 +143,13 @@ def outline(planned: Plan) -> Outline:
 
 def read_outline(store: Store) -> Outline | None:
     """The plan of the store's last run, or None where there is none that can be read."""
+    return parse_outline(store.read_text(PLAN) or "")
+
+
+def parse_outline(text: str) -> Outline | None:
+    """A plan in short from its file; None where that is none."""
     try:
-        found = json.loads(store.read_text(PLAN) or "")
+        found = json.loads(text)
         return Outline(found["study"], tuple(Outlined(*cell) for cell in found["cells"]))
     except (ValueError, TypeError, KeyError):
         return None

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -57,7 +57,7 @@ def files(base: Path) -> dict[str, int]:
     if total >= _CAP:
         raise TargetError(
             f"the upload would be {_mib(total)}, the cluster takes less than {_mib(_CAP)}; the largest are "
-            f"{_largest(found)} below {base}: move them away, or list them in .gitignore"
+            f"{largest(found)} below {base}: move them away, or list them in .gitignore"
         )
     return found
 
@@ -99,7 +99,8 @@ def place(store: str, here: bool) -> str:
                 f"the store's URI holds {secret or 'a password'}, which everybody would see at the dashboard: "
                 f"leave it out, and pass variables on with --env NAME"
             )
-        return store.rstrip("/")
+        base, mark, query = store.partition("?")
+        return f"{base.rstrip('/')}{mark}{query}"  # as the store calls itself, by which its job is found again
     if not here:
         raise StoreError(
             f"the store {store} is a path of this machine, which the cluster cannot reach: give object storage "
@@ -138,14 +139,20 @@ def variables(names: Sequence[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names}
 
 
-def _largest(found: dict[str, int]) -> str:
+def sizes(folder: Path) -> dict[str, int]:
+    """Path below a folder -> bytes."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
+
+
+def largest(found: Mapping[str, int]) -> str:
     """The largest entries, folders of the second level as wholes."""
-    sizes: dict[str, int] = {}
+    entries: dict[str, int] = {}
     for path, size in found.items():
         entry = "/".join(path.split("/")[:2])
-        sizes[entry] = sizes.get(entry, 0) + size
-    largest = sorted(sizes, key=lambda entry: -sizes[entry])[:_LARGEST]
-    return ", ".join(f"{entry} ({_mib(sizes[entry])})" for entry in largest)
+        entries[entry] = entries.get(entry, 0) + size
+    most = sorted(entries, key=lambda entry: -entries[entry])[:_LARGEST]
+    return ", ".join(f"{entry} ({_mib(entries[entry])})" for entry in most)
 
 
 def _mib(size: int) -> str:

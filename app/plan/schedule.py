@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from app.grammar import counted
 from app.plan.cells import Cell, EvaluateCell, Kind, Needs, Plan, TuneCell
 
 TRIALS: tuple[Kind, ...] = ("pretrain", "convert", "tune")
@@ -242,5 +243,5 @@ def _awaits(waiting: str, slugs: Collection[str]) -> str:
 
 def _amount(cell: Cell) -> str:
     needs = cell.needs
-    each = f"{needs.gpus:g} GPUs" if needs.gpus else f"{needs.cpus} CPUs"
+    each = counted(needs.gpus, "GPU") if needs.gpus else counted(needs.cpus, "CPU")
     return f"{needs.workers} workers with {each} each" if needs.workers > 1 else each

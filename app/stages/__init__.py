@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import CellError, StoreError
+from app.grammar import counted
 from app.plan import Ended, Plan, Standing, expand, standing
 from app.resolve import resolve
 from app.stages.analysing import analyse, correlate, statistics
@@ -116,10 +117,11 @@ def stale_sentence(found: Standing, store: Store) -> str:
         kinds[cell.kind] = kinds.get(cell.kind, 0) + 1
         for line in lines:
             changes[line] = changes.get(line, 0) + 1
-    cells = ", ".join(f"{count} {kind} cells" for kind, count in kinds.items())
+    cells = ", ".join(counted(count, f"{kind} cell") for kind, count in kinds.items())
     most = sorted(changes, key=lambda line: -changes[line])
     what = "; ".join(most[:3]) + (f"; and {len(most) - 3} more" if len(most) > 3 else "")
+    made = "was made" if len(found.stale) == 1 else "were made"
     return (
-        f"{cells} in {store.root} were made from other inputs ({what}): run again with --replace to compute them anew, "
+        f"{cells} in {store.root} {made} from other inputs ({what}): run again with --replace to compute them anew, "
         f"or give another --store"
     )

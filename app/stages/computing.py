@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from app import nodes, trials
-from app.errors import AwayError, CellError, TaskError
+from app.errors import AwayError, CellError, TargetError, TaskError
 from app.evaluation import requests, stream
+from app.grammar import counted
 from app.plan import EVALUATIONS, TRIALS, Cell, Ended, EvaluateCell, Kind, Plan, Purse, Schedule, schedule
 from app.pretraining import trial as pretraining
 from app.stages import analysing
@@ -31,6 +32,7 @@ _TICK = 1.0  # seconds between two looks at what became ready
 _TRIES = 8  # of an evaluation that met a fault which may pass
 _LEAVE = 30.0  # seconds in which threads have ended that were told to
 _TOLD = 5.0  # seconds between two words on what waits
+_NAMED = 3  # base models of cells that find no node
 
 
 class Reporter(Protocol):
@@ -54,19 +56,23 @@ class Reporter(Protocol):
 
 
 def feasible(cells: Sequence[Cell], types: Sequence[nodes.NodeType] | None = None) -> None:
-    """Raise CellError where no node could ever hold one of the cells: Ray would wait for it for ever.
+    """Raise TargetError where no node could ever hold one of the cells: Ray would wait for it for ever.
 
     `types`: node types that may be started; left out: those of the running cluster, with what its autoscaler may add.
     """
     known = nodes.living() if types is None else types
     running = types is None and "RAY_ADDRESS" in os.environ
-    for cell in {cell.needs: cell for cell in cells}.values():
-        lacking = nodes.unfit(cell.needs, known)
-        if lacking:
-            raise CellError(
-                f"{cell.slug} {lacking}: lower `resources` of {cell.base.slug}, or give a larger node type"
-                + (" (of a cluster that grows, after `python -m jobs.announce CLUSTER-FILE` on it)" if running else "")
-            )
+    lacking = {needs: why for needs in {cell.needs for cell in cells} if (why := nodes.unfit(needs, known))}
+    unfit = [cell for cell in cells if cell.needs in lacking]
+    if unfit:
+        others = f", and {counted(len(unfit) - 1, 'other cell')} would find no node either" if len(unfit) > 1 else ""
+        bases = list(dict.fromkeys(cell.base.slug for cell in unfit))
+        named = ", ".join(bases[:_NAMED]) + (" and others" if len(bases) > _NAMED else "")
+        raise TargetError(
+            f"{unfit[0].slug} {lacking[unfit[0].needs]}{others}: lower `resources` of {named}, "
+            "or give a larger node type"
+            + (" (of a cluster that grows, after `python -m jobs.announce CLUSTER-FILE` on it)" if running else "")
+        )
 
 
 def compute(

@@ -13,7 +13,10 @@ import pytest
 from head import Head, free_port
 
 from app import stages
+from app.cli.standing import View, phase
 from app.launch.journal import Journal
+from app.launch.overview import look
+from app.launch.remote import Job
 from app.store import Record, Store
 from app.study import load
 
@@ -37,6 +40,9 @@ def fewtune(tmp_path: Path) -> Fewtune:
     return run
 
 
+TOO_LARGE = "needs 64 CPUs on one node; the largest has 2 CPUs, and 94 other cells would find no node either: lower"
+
+
 def refused(answer: Answer, sentence: str) -> None:
     assert answer.returncode == 2, answer
     assert "Traceback" not in answer.stdout + answer.stderr
@@ -50,9 +56,9 @@ def unfinished(root: Path, study: Path) -> Store:
     store, file = Store(root), load(study)
     planned = stages.plan(file)
     store.keep(file.study.name, file.text, study)
-    first = planned.evaluations[0]
+    first, again = planned.evaluations[0], f"fewtune run {study} --store {root} --data-mirror /m"
     store.write_record(Record(first.kind, first.slug, first.inputs, {}, 36.0))
-    with pytest.raises(KeyboardInterrupt), Journal(store, planned, "fewtune-smallest-1") as kept:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), Journal(store, planned, "fewtune-smallest-1", retry=again) as kept:  # noqa: PT012
         kept.begin(planned.cells, ())
         kept.progress(first.slug, 1.0)
         kept.failed(planned.tunings[0].slug, "no such revision")
@@ -74,11 +80,11 @@ def test_the_status_of_a_store_needs_no_cluster_and_fits_a_terminal(
         assert answer.returncode == 0, answer.stderr
         lines = answer.stdout.splitlines()
         assert lines[1].startswith("stopped: ")
-        assert max(map(len, lines[1:])) <= 100
-        assert "1 cells failed of 1 causes, and " in answer.stdout
+        assert max(len(line) for line in lines[1:] if not line.startswith("try them again: ")) <= 100
+        assert "1 cell failed of 1 cause, and " in answer.stdout
         assert "1 × no such revision (for example tune/llama-32x2-s0.lora-s0)" in answer.stdout
         assert "cells wait: no node with 1 GPU is up yet" in answer.stdout
-        assert answer.stdout.count("try them again: fewtune run ") == 1
+        assert lines[-1] == f"try them again: fewtune run {path} --store {tmp_path}/stores/smallest --data-mirror /m"
         row = next(line for line in lines if line.startswith("llama-32x2-s0"))
         assert "–✗" in row
 
@@ -95,7 +101,8 @@ def test_the_status_for_programs_is_json(fewtune: Fewtune, write_study: Callable
 
 def test_watching_ends_with_the_run(fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:
     unfinished(tmp_path / "store", write_study())
-    assert "stopped: " in fewtune("status", "./store", "--watch").stdout
+    (document,) = fewtune("status", "./store", "--watch", "--json").stdout.splitlines()
+    assert json.loads(document)["phase"] == "stopped"
 
 
 def test_watching_waits_for_a_run_that_has_not_begun(
@@ -132,9 +139,28 @@ def test_what_is_missing_or_wrong_is_told(fewtune: Fewtune, write_study: Callabl
     refused(fewtune("status"), "of what? Name a study or a store, or give --address")
     refused(fewtune("status", "./none", "--address", closed), f"(no cluster answers at {closed}")
     refused(fewtune("gather", "none", "--out", "out"), "is not a FewTune store")
+    bucket = f"s3://b/a?endpoint_override=127.0.0.1:{free_port()}&scheme=http&region=r"
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_EC2_METADATA_DISABLED": "true"}
+    unreached = f"{bucket} is not reached from here (NETWORK_CONNECTION)"
+    refused(fewtune("gather", bucket, "--out", "out", **keys), f"{unreached}: give --address of a cluster that reaches")
+    refused(fewtune("status", bucket, **keys), unreached)
     answer = fewtune("doctor", "--address", closed)
     assert answer.returncode == 1
     assert "no cluster answers at" in answer.stdout
+
+
+def test_a_job_that_was_refused_outweighs_what_an_earlier_run_left(
+    write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    seen = look(unfinished(tmp_path / "store", write_study()))
+    assert seen
+    assert seen.overview.state
+    job = Job("fewtune-smallest-2", "FAILED", "smallest", seen.overview.store, "error too large", 1, 2, "")
+    later = job._replace(began=4_000_000_000_000)
+    said = [phase(View(seen.overview, one, 0.0, "")) for one in (later, job, later._replace(id="fewtune-smallest-1"))]
+    assert said[0].startswith("the job fewtune-smallest-2 failed before it began to compute: too large; in the store")
+    assert said[1].startswith("stopped: ")
+    assert said[2].startswith("stopped: ")
 
 
 def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
@@ -159,7 +185,10 @@ def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
         seen = answer.stdout
         time.sleep(0.5)
     assert f"job {name} running" in seen
-    assert "base models: 1 cells to compute, 0 reused" in fewtune("logs", **there).stdout
+    far = fewtune("status", store, "--dashboard", **there)
+    assert "computing: 0/1 pretrained" in far.stdout
+    assert "the run was computing when it last wrote" in fewtune("gather", store, "--out", "soon", **there).stderr
+    assert "base models: 1 cell to compute, 0 reused" in fewtune("logs", **there).stdout
     assert f"{name} stopped; what was finished is kept in {store}" in fewtune("stop", "smallest", **there).stdout
     followed = fewtune("logs", name, "-f", **there)
     assert followed.returncode == 1
@@ -170,6 +199,7 @@ def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
     brought = fewtune("gather", store, "--out", "near", **there)
     assert "2 files, 0.0 MB, of 0 of " in brought.stdout
     assert brought.stdout.count("  missing ") == 8
+    assert brought.stderr.strip() == f"there is no report yet: `fewtune report {store}` makes one"
     assert fewtune("gather", store, "--out", "far", "--dashboard", **there).returncode == 0
     assert (tmp_path / "far" / "tables" / "scores.parquet").read_bytes() == b"scores"
     answer = fewtune("doctor", "--store", store, **there)
@@ -178,3 +208,22 @@ def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
     assert "the same on both sides" in answer.stdout
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert head.environment["RAY_AUTH_TOKEN"].encode() not in kept
+
+
+def test_a_study_that_no_node_can_hold_is_refused_with_its_sentence_wherever_it_is_looked_at(
+    fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path, head: Head
+) -> None:
+    path = write_study(write_study().read_text().replace("sizes: [32x2]", "sizes: [32x2], resources: {cpus: 64}"))
+    there = {"FEWTUNE_ADDRESS": head.url, "RAY_AUTH_TOKEN": head.environment["RAY_AUTH_TOKEN"]}
+    followed = fewtune("submit", path, "--store", tmp_path / "store", "--follow", **there)
+    assert followed.returncode == 2
+    assert TOO_LARGE in followed.stderr.splitlines()[-1]
+    name = followed.stdout.split()[1].rstrip(",")
+    answer = fewtune("status", tmp_path / "store", "--watch", **there)
+    assert answer.returncode == 1
+    assert f"the job {name} failed before it began to compute: pretrain/llama-32x2-s0 {TOO_LARGE}" in answer.stdout
+    found = json.loads(fewtune("status", tmp_path / "store", "--json", **there).stdout)
+    assert TOO_LARGE in found["job"]["fault"]
+    assert found["ended"]
+    failed = fewtune("logs", name, "--failed", **there)
+    assert failed.stdout.startswith("the job failed: pretrain/llama-32x2-s0 needs 64 CPUs")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from app import stages
-from app.errors import CellError
+from app.errors import TargetError
 from app.evaluation import renderings, requests, stream
 from app.evaluation.responder import Responder, responses_path
 from app.models import generation, scoring
@@ -259,7 +259,8 @@ def test_an_evaluation_that_no_node_can_hold_is_refused_instead_of_waiting_for_e
 ) -> None:
     text = STUDY.format(base=base_folder).replace("name: tiny", "name: tiny, resources: {cpus: 64}")
     plan = stages.plan(parse(text, tmp_path / "study.yaml"))
-    with pytest.raises(CellError, match=r"needs 64 CPUs on one node; the largest has 2.*lower `resources` of tiny"):
+    others = f"{len(plan.evaluations) - 1} other cells would find no node either"
+    with pytest.raises(TargetError, match=rf"needs 64 CPUs on one node; the largest has 2.*{others}: lower .* of tiny"):
         stages.feasible(plan.evaluations)
 
 

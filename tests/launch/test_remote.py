@@ -17,12 +17,15 @@ from head import Head, free_port
 from app.errors import FewTuneError, StoreError, StudyError, TargetError
 from app.launch import gathering, probe, upload
 from app.launch.checkup import checkup
+from app.launch.overview import look
 from app.launch.probe import Versions
+from app.launch.relay import Relay
 from app.launch.remote import Job, Target
 from app.store import Record, Store
 from app.study import StudyFile, load
 
 pytestmark = pytest.mark.timeout(240)
+ANSWER = "fewtune answers "
 
 
 @contextmanager
@@ -75,6 +78,21 @@ def test_what_is_no_cluster_is_told_in_one_sentence() -> None:
             refused("is no Ray dashboard with a job server", lambda url=url: Target(url))
     refused("is not the URL of a Ray dashboard: give it as", lambda: Target("ray://127.0.0.1:10001"))
     refused("the address holds a password", lambda: Target("http://me:secret@127.0.0.1:8265"))
+
+
+def test_a_proxy_that_reaches_nobody_is_no_cluster() -> None:
+    for status in (502, 503, 504):
+        with server(status, "<html>Bad Gateway") as url:
+            refused(f"no cluster answers at {url}, says a proxy on the way there (HTTP {status})", lambda: Target(url))
+
+
+def test_this_machine_is_spoken_to_without_a_proxy(user: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(502, "Bad Gateway") as proxy, project(tmp_path, monkeypatch, asks=f"print('{ANSWER}1')"):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy)
+        target = Target(user.url)
+        assert target.here
+        assert target.ask("jobs.asks")[1] == 1
 
 
 def test_what_listens_and_never_answers_is_given_up() -> None:
@@ -167,7 +185,7 @@ def test_a_store_that_the_cluster_cannot_use_is_refused(store: str, here: bool, 
 def test_a_store_that_the_cluster_reaches_is_taken(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused("cannot be written to", lambda: upload.place(str(tmp_path / "file" / "store"), True))
-    assert upload.place("s3://bucket/a/?region=eu-west-1", False) == "s3://bucket/a/?region=eu-west-1"
+    assert upload.place("s3://bucket/a/?region=eu-west-1", False) == "s3://bucket/a?region=eu-west-1"
     assert upload.place("file:///mnt/shared/", False) == "file:///mnt/shared"
     assert upload.place(str(tmp_path / "new" / "store"), True) == str(tmp_path / "new" / "store")
 
@@ -319,6 +337,30 @@ def test_a_job_is_stopped_and_has_time_to_end_well(
         assert "ended well" in target.log(name)
 
 
+def test_a_job_that_is_refused_says_why_and_how_to_try_again(
+    user: Head, file: StudyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = """
+    import sys
+    sys.path.insert(0, {root!r})
+    from app.launch.remote import refuse, retry
+    print(retry(), flush=True)
+    refuse("the study is too large\\nfor any node")
+    sys.exit(2)
+    """
+    monkeypatch.setenv("STORAGE_KEY", "abc")
+    with project(tmp_path, monkeypatch, study=job.format(root=str(Path(__file__).parents[2]))):
+        target = Target(user.url)
+        mirror, store = str(tmp_path / "mirror"), str(tmp_path / "store")
+        submitted = target.submit(file, store, mirror, env=["STORAGE_KEY"])
+        assert submitted.largest.startswith("jobs/study.py (")
+        found = ended(target, submitted.id)
+        assert (found.status, found.exit_code) == ("FAILED", 2)
+        assert found.fault == "the study is too large; for any node"
+        again = f"fewtune submit {file.path} --store {store} --address {user.url} --data-mirror {mirror}"
+        assert f"{again} --env STORAGE_KEY" in target.log(found.id).splitlines()
+
+
 def test_a_job_that_cannot_answer_is_told_with_its_last_line(
     user: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,6 +417,19 @@ def test_tables_are_gathered_checked_and_gathering_again_brings_what_changed(tmp
     assert set(gathering.direct(store, tmp_path / "few", responses=False).files) == {
         "report/index.html", "study.yaml", "tables/scores.parquet",
     }  # fmt: skip
+
+
+def test_cells_of_several_versions_are_gathered_only_if_that_is_meant(tmp_path: Path) -> None:
+    store = finished(tmp_path / "store")
+    for package, version in (("ray", "2.99"), ("platform", "another machine")):
+        store.write_record(Record("tune", "tune/run-1", {}, {}, 2.0, {"torch": "2.0", package: version}))
+        assert gathering.direct(store, tmp_path / "out").done == {"tune": 2}
+    store.write_record(Record("tune", "tune/run-1", {}, {}, 2.0, {"torch": "2.1"}))
+    refused(
+        "torch 2.0 (1 cell), 2.1 (1 cell); gather with --allow-mixed", lambda: gathering.direct(store, tmp_path / "o")
+    )
+    assert not (tmp_path / "o").exists()
+    assert gathering.direct(store, tmp_path / "out", mixed=True).versions == {"torch": ("2.0", "2.1")}
 
 
 def test_a_folder_of_something_else_is_no_place_to_gather_into(tmp_path: Path) -> None:
@@ -442,6 +497,31 @@ def test_a_manifest_that_leads_elsewhere_is_none(tmp_path: Path, path: str) -> N
     (tmp_path / "out" / "gathered.json").write_text(json.dumps(manifest))
     assert made.files
     refused("holds nothing that was gathered", lambda: gathering.direct(Store(tmp_path / "store"), tmp_path / "out"))
+
+
+# --- looking through the cluster -------------------------------------------------------------------------------
+
+
+def test_the_cluster_shows_of_a_store_what_is_seen_in_it(user: Head, tmp_path: Path) -> None:
+    store = finished(tmp_path / "store", cells=0)
+    relay = Relay(Target(user.url), store.root)
+    try:
+        assert relay() == look(store)
+        store.write_record(Record("tune", "tune/run-0", {}, {}, 2.0))
+        while (seen := relay()) and not seen.overview.done:
+            time.sleep(0.2)
+        assert relay() == look(store)
+    finally:
+        relay.close()
+    logs = Path(user.environment["HOME"], "session_latest", "logs")
+    for _ in range(100):
+        if not list(logs.glob("fewtune-look-*")):
+            break
+        time.sleep(0.2)
+    assert not list(logs.glob("fewtune-look-*"))
+    missing = Relay(Target(user.url), str(tmp_path / "absent"))
+    assert missing() is None
+    missing.close()
 
 
 # --- both sides ------------------------------------------------------------------------------------------------

@@ -248,6 +248,22 @@ def test_a_fraction_of_a_gpu_has_a_fraction_of_its_memory() -> None:
     assert rows["H200"][-3:] == ["1", "of", "2"]
 
 
+@pytest.mark.parametrize("kind", ["T4", "A100-80"])
+def test_auto_takes_the_smallest_part_of_a_gpu_or_number_of_them_that_holds_the_cell(kind: str) -> None:
+    plan = planned(STUDY.replace("gpus: 1", f"gpus: auto, gpu: {kind}"))
+    room = KINDS[kind].memory * 1e9 * costs.USABLE
+    taken = {cell.slug: (cell.needs.gpus, cell.gpu_bytes) for cell in (*plan.tunings, *plan.evaluations)}
+    for gpus, held in taken.values():
+        smaller = gpus - 1 if gpus > 1 else gpus / 2 if gpus > 1 / 8 else 0
+        assert smaller * room < held <= gpus * room
+    parts = {gpus for gpus, _ in taken.values() if gpus < 1}
+    assert parts
+    assert parts <= {1 / 8, 1 / 4, 1 / 2}
+    assert max(gpus for gpus, _ in taken.values()) > 1
+    two = planned(STUDY.replace("gpus: 1", f"gpus: auto, gpu: {kind}").replace("batch: 4", "batch: 4, workers: 2"))
+    assert all(cell.needs.gpus == int(cell.needs.gpus) >= 1 for cell in two.tunings)
+
+
 def test_an_estimate_is_for_the_gpus_that_a_cell_asks_for() -> None:
     cell = tuning("qwen2.5-72b.large-s0")
     loading = costs.load_seconds(cell.base.params, "nf4")

@@ -126,6 +126,19 @@ def test_a_narrow_window_needs_no_sideways_scrolling(page: Path, tmp_path: Path,
     assert looked_at(page, tmp_path, look, width=400, scheme=scheme) <= 400
 
 
+@pytest.mark.parametrize("width", [400, 700, 980])
+def test_the_sections_need_no_scroll_bar(page: Path, tmp_path: Path, width: int) -> None:
+    async def look(tab: Page) -> tuple[int, bool]:
+        ul = "document.querySelector('nav ul')"
+        return await tab.run(f"{ul}.offsetHeight - {ul}.clientHeight"), await tab.run(
+            f"{ul}.scrollWidth <= {ul}.clientWidth"
+        )
+
+    bar, fits = looked_at(page, tmp_path, look, width=width)
+    assert bar == 0
+    assert fits or width == 400
+
+
 def tip(selector: str) -> str:
     """What the tip beside a plot says, after whether it can be seen."""
     box = f"document.querySelector('{selector}').closest('.plot').querySelector('.tip')"

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH ?= torch==2.13.*
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup demo test chaos check bench simulate clean
+.PHONY: setup demo test chaos lint check bench simulate clean
 
 setup: $(STAMP)
 
@@ -28,11 +28,14 @@ test: setup
 chaos: setup
 	$(BIN)/python -m pytest -m chaos
 
-check: setup
+lint: setup
 	$(BIN)/ruff check app jobs tests
 	$(BIN)/ruff format --check app jobs tests
-	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# Types last: pyright fetches a program of its own when it first runs.
+check: lint
+	$(BIN)/pyright
 
 bench: setup
 	$(BIN)/python -m pip install --quiet -e ".[bench]" -c constraints.txt

@@ -77,7 +77,7 @@ def _correlations(rows: list[Row]) -> _Printed:
         row
         for row in rows
         if row["method"] in ("pearson", "pearson-delta", "pearson-partial", "pearson-corrected", "normal-scores-delta")
-        and not row["filter"].startswith(("task=", "family", "cluster=", "recipe="))
+        and not row["filter"].startswith(("task=", "run=", "family", "cluster=", "recipe="))
     ]
     kept.sort(key=lambda row: (row["filter"] != "all", row["filter"], order.index(row["level"])))
     heads = ("Pairs", "Level", "Statistic", "Predictor", "Estimate", r"95\,\% interval", "$p$", "Clusters", "Tasks")

@@ -1,7 +1,7 @@
 """The report's figures as SVG files, for papers and slides: one drawing each, the same tables give the same bytes."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,8 @@ from app.analysis.answer import Row, bounds, find, main_filter, number
 from app.analysis.effects import effects
 from app.analysis.figure import COLOURS, panel
 from app.analysis.forest import two_way
+from app.analysis.of_runs import OfRun, of_runs, tally
+from app.analysis.refusals import MIN_TASKS
 from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, SHORT
 
 _SIZES = {
@@ -30,7 +32,10 @@ _KINDS = {"x": COLOURS[0], "y": COLOURS[2], "z": COLOURS[1], "delta": COLOURS[9]
 
 
 def figures(pairs: pa.Table, rows: list[Row], limits: pa.Table | None = None) -> dict[str, bytes]:
-    """Name to SVG: scatter, slopes, forest; trap where the study has a baseline, limit where it has the test."""
+    """Name to SVG: scatter, slopes, forest; trap where the study has a baseline, limit where it has the test.
+
+    The trap has a third panel where there are tuned models enough; in it the group "run=NAME" is the dot of that one.
+    """
     main = find(rows, "pooled")
     if main is None or not pairs.num_rows:
         return {}
@@ -43,6 +48,8 @@ def figures(pairs: pa.Table, rows: list[Row], limits: pa.Table | None = None) ->
     }
     if pairs["z"].null_count < pairs.num_rows:
         drawings["trap"] = partial(_scatters, pairs, rows, ("x", "z"))
+        if each := of_runs(pairs, rows):
+            drawings["trap"] = partial(_scatters, pairs, rows, ("x", "z"), each=each)
     if limits is not None and limits.num_rows:
         drawings["limit"] = partial(_limit, limits, main)
     return {name: _svg(draw, _SIZES[name]) for name, draw in drawings.items()}
@@ -58,14 +65,20 @@ def _svg(draw: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
     return out.getvalue()
 
 
-def _scatters(pairs: pa.Table, rows: list[Row], sides: tuple[str, ...], figure: Figure) -> None:
-    """One panel for each predictor, its r as it is and doubly centred above it."""
+def _scatters(
+    pairs: pa.Table, rows: list[Row], sides: tuple[str, ...], figure: Figure, each: Sequence[OfRun] = ()
+) -> None:
+    """One panel for each predictor, its r as it is and doubly centred above it; then one of `each` tuned model."""
     subset = main_filter(rows)
     both = pairs.filter(pc.field("z").is_valid()) if len(sides) > 1 else pairs
     table = {name: np.array(both[name].to_pylist(), np.float64) for name in "xyz"}
     family = np.array(both["family"].to_pylist(), np.str_)
     known = sorted(set(family.tolist()))
-    axes: list[Any] = list(np.atleast_1d(figure.subplots(1, len(sides))))
+    if each:
+        figure.set_size_inches(15.0, 5.6)
+    axes: list[Any] = list(np.atleast_1d(figure.subplots(1, len(sides) + bool(each))))
+    if each:
+        _each(axes.pop(), each, known)
     for one, side in zip(axes, sides, strict=True):
         panel(one, table[side], table["y"], family, known)
         found = [_by_side(rows, level, subset, side) for level in ("pooled", "doubly_centred")]
@@ -77,6 +90,25 @@ def _scatters(pairs: pa.Table, rows: list[Row], sides: tuple[str, ...], figure: 
     axes[0].set(ylabel=f"{SHORT.get(main.y, main.y) if main else 'y'} (score, 0 = chance)")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(known), 3 * len(sides)), frameon=False)
+
+
+def _each(axes: Any, found: Sequence[OfRun], families: list[str]) -> None:
+    """Few-shot against zero-shot: below the diagonal zero-shot scores are the closer."""
+    for one in found:
+        colour = COLOURS[families.index(one.family) % len(COLOURS)]
+        fill = "none" if one.few else colour
+        axes.plot([one.z], [one.x], "o", color=colour, markerfacecolor=fill, alpha=0.85, gid=f"run={one.run}")
+    count = tally(found)
+    low = min(end for one in found for end in (one.x, one.z)) - 0.1
+    axes.plot([low, 1.04], [low, 1.04], color="#555555", linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+    axes.set(xlim=(low, 1.04), ylim=(low, 1.04), xlabel="rho of zero-shot scores", ylabel="rho of few-shot scores")
+    few = f"; hollow: fewer than {MIN_TASKS} tasks" if any(one.few for one in found) else ""
+    said = f"Each tuned model: zero-shot is closer for {count.rival} of {count.of}"
+    axes.set_title(f"{said},\nfew-shot for {count.predictor}{few}", fontsize=10)
+    axes.set_aspect("equal")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e4e4e4", linewidth=0.6)
+    axes.set_axisbelow(True)
 
 
 def _by_side(rows: list[Row], level: str, subset: str, side: str) -> Row | None:

@@ -10,14 +10,16 @@ from typing import Any
 import pyarrow as pa
 from markupsafe import Markup
 
-from app.analysis import audits, effects, explorer, forest, item_summary, points, summary, variances
+from app.analysis import audits, effects, explorer, forest, item_summary, of_runs, points, summary, variances
+from app.analysis import grid as grids
 from app.analysis.answer import Row, answer, bounds, find, main_filter, marked, number
 from app.analysis.change import changes
 from app.analysis.facts import Facts
 from app.analysis.methods import Extent, cautions, methods
 from app.analysis.pairs import Pairs
 from app.analysis.plain import plain
-from app.analysis.vocabulary import LEVEL_NAMES, METHODS, SHORT
+from app.analysis.refusals import MIN_TASKS
+from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, METHODS, SHORT
 from app.identity import fingerprint
 from app.study import Analysis
 
@@ -39,6 +41,7 @@ def view(pairs: Pairs, rows: list[Row], scores: pa.Table, analysis: Analysis, fa
         "fingerprint": fingerprint(sorted(set(scores["fingerprint"].to_pylist()))),
         **_extent(pairs, records, rows, scores, analysis, facts),
         **_estimates(rows),
+        **_each(pairs.table, rows),
         **_means(records, rows, scores),
         **_optional(facts, labels),
     }
@@ -83,7 +86,20 @@ def _estimates(rows: list[Row]) -> Shown:
         "corrected": forest.corrected(rows),
         "methods": _methods(rows),
         "trap": _trap(rows) if find(rows, "pooled", "pearson-delta") else None,
-        "rest": [row for row in rows if not row.filter.startswith("task=")],
+        "rest": [row for row in rows if not row.filter.startswith(("task=", "run="))],
+    }
+
+
+def _each(pairs: pa.Table, rows: list[Row]) -> Shown:
+    """Both predictors of one tuned model at a time, of those that the answer rests on."""
+    if main_filter(rows) == INTACT_FILTER:
+        pairs = pairs.filter(pa.array(grids.intact(pairs)))
+    each = of_runs.of_runs(pairs, rows)
+    return {
+        "each": each,
+        "tally": of_runs.tally(each),
+        "min_tasks": MIN_TASKS,
+        "each_data": Markup(points.safe(json.dumps([{**one._asdict(), "few": one.few} for one in each]))),  # noqa: S704 - escaped
     }
 
 

@@ -14,7 +14,9 @@ from app import tables
 from app.analysis import own_report
 from app.analysis.answer import find, rows_of
 from app.analysis.correlation import correlations
+from app.analysis.figures import figures
 from app.analysis.given import binomial
+from app.analysis.of_runs import of_runs, tally
 from app.analysis.own_scores import COLUMNS, read
 from app.analysis.pairs import pairs
 from app.errors import InputError
@@ -332,8 +334,35 @@ def test_the_report_on_the_prior_papers_scores_sets_both_predictors_side_by_side
     page = own_report.files(own, found, ["fewtune", "correlate", "lu2024.csv"], "lu2024.csv")
     text = page["report.md"].decode()
     assert "No column chance" in text
-    assert page["figures/trap.svg"].startswith(b"<?xml")
+    assert "for 4 of 11 tuned models, and few-shot scores for 6." in text
     rows = [one for one in rows_of(found.tables["correlations"]) if (one.level, one.filter) == ("pooled", "all")]
     pooled = {one.x: one for one in rows if one.method == "pearson"}
     assert round(pooled["base-few-shot"].estimate or 0, 2) == 0.79
     assert round(pooled["base-zero-shot"].estimate or 0, 2) == 0.69
+
+
+def dots(svg: bytes) -> set[str]:
+    """The tuned models that a trap figure has a dot of."""
+    return set(re.findall(r'<g id="run=([^"]*)">', svg.decode()))
+
+
+def test_the_trap_of_the_prior_papers_scores_has_each_tuned_model_with_both_coefficients(prior: Path) -> None:
+    found = own_report.analyse(read(prior))
+    each = of_runs(found.pairs.table, rows_of(found.tables["correlations"]))
+    assert {one.run: (one.tasks, round(one.x, 4), round(one.z, 4)) for one in each} == SPEARMAN
+    assert tally(each) == (11, 4, 1, 6)
+    assert [one.run for one in each if one.few] == sorted(run for run, (n, *_) in SPEARMAN.items() if n < 10)
+    assert dots(figures(found.pairs.table, rows_of(found.tables["correlations"]))["trap"]) == set(SPEARMAN)
+
+
+def test_the_trap_shown_beside_the_recipe_has_each_tuned_model() -> None:
+    assert dots((RECIPE.parent / "trap.svg").read_bytes()) == set(SPEARMAN)
+    assert "](trap.svg)" in RECIPE.read_text()
+
+
+def test_few_tuned_models_are_not_set_side_by_side(tmp_path: Path) -> None:
+    for bases, panels in ((2, 0), (3, 3)):
+        own = read(written(tmp_path, grid(bases)))
+        found = own_report.analyse(own)
+        assert len(of_runs(found.pairs.table, rows_of(found.tables["correlations"]))) == panels
+        assert len(dots(figures(found.pairs.table, rows_of(found.tables["correlations"]))["trap"])) == panels

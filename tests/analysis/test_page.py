@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 import made_tables
@@ -263,6 +264,24 @@ def test_both_predictors_stand_side_by_side_with_as_many_points(page: Path, tmp_
         return await tab.run(every)
 
     assert looked_at(page, tmp_path, look) == [141, 141]
+
+
+def test_each_tuned_model_has_a_dot_that_says_what_both_predictors_reach(page: Path, tmp_path: Path) -> None:
+    async def look(tab: Page) -> tuple[int, list[str]]:
+        await hover(tab, "#each .one:nth-of-type(7)")
+        said = [await tab.run(tip("#each"))]
+        await tab.run("document.getElementById('each').focus()")
+        for key in ("Home", "End", "Escape"):
+            await tab.key(key)
+            said.append(await tab.run(tip("#each")))
+        return await tab.run("document.querySelectorAll('#each .one').length"), said
+
+    count, (under, *walked, last) = looked_at(page, tmp_path, look)
+    assert count == 12
+    for said in (under, *walked):
+        assert re.fullmatch(r"visible \S+x2\.\S+, 1[12] tasksbase, few-shot: rho = \S+base, zero-shot: rho = \S+", said)
+    assert len(set(walked)) == 2
+    assert last.startswith("hidden")
 
 
 def test_on_paper_there_are_no_controls_and_hidden_tables_open(page: Path, tmp_path: Path) -> None:

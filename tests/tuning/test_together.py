@@ -26,12 +26,11 @@ def examples() -> tuple[Encoded, ...]:
 
 
 def members(examples: Sequence[Encoded]) -> dict[str, Member]:
-    """Three with orders, rates and decays of their own; the last is through first, makes two passes a step, and is
-    called as a layer of the base."""
+    """Three with orders, rates and decays of their own; the last is through first, and makes two passes a step."""
     return {
         "one": Member(examples, HALF, 0),
         "two": Member(examples, replace(HALF, learning_rate=1e-3, weight_decay=0.1), 1),
-        "1": Member(examples[:30], replace(HALF, rows=5), 2),
+        "three": Member(examples[:30], replace(HALF, rows=5), 2),
     }
 
 
@@ -71,7 +70,7 @@ def test_adapters_tuned_together_are_those_tuned_one_by_one(family: str, example
         alone = get_peft_model(base(family), settings())
         assert all(torch.equal(p, begun[name][n]) for n, p in weights(alone, "default").items())
         wanted = loop.train(alone, member.examples, member.schedule, member.seed, None, silent)
-        assert wanted.tuned.steps == (STEPS if name != "1" else 16)
+        assert wanted.tuned.steps == (STEPS if name != "three" else 16)
         assert results[name].losses == pytest.approx(wanted.losses, abs=1e-5)
         assert results[name].tuned._replace(loss=0) == wanted.tuned._replace(loss=0)
         found, expected = weights(net, name), weights(alone, "default")

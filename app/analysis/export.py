@@ -62,6 +62,11 @@ def csv(tables: Mapping[str, pa.Table | None]) -> dict[str, bytes]:
     return {f"data/{name}.csv": _written(table) for name, table in tables.items() if table is not None}
 
 
+def of_tuples(rows: Sequence[NamedTuple]) -> pa.Table | None:
+    """Named tuples of one kind as a table, its columns their fields; None where there are none."""
+    return pa.Table.from_pylist([row._asdict() for row in rows]) if rows else None
+
+
 def escape(text: str) -> str:
     """`text` with every character that LaTeX would read as a command made one that it prints; line ends become blanks.
 

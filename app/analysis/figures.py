@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from app.analysis import grid as grids
@@ -22,29 +23,33 @@ from app.analysis.refusals import MIN_TASKS
 from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, SHORT
 
 _SIZES = {
+    "grid": (7.6, 5.0),
     "scatter": (5.6, 5.8),
     "slopes": (5.2, 6.0),
     "forest": (7.6, 5.0),
     "trap": (10.0, 5.6),
     "limit": (7.6, 3.6),
 }
+_SHADES = ("#eef2f6", "#6aa7d4", "#0a3763")
 _KINDS = {"x": COLOURS[0], "y": COLOURS[2], "z": COLOURS[1], "delta": COLOURS[9]}
 
 
 def figures(pairs: pa.Table, rows: list[Row], limits: pa.Table | None = None) -> dict[str, bytes]:
-    """Name to SVG: scatter, slopes, forest; trap where the study has a baseline, limit where it has the test.
+    """Name to SVG: scatter, slopes, forest, grid; trap where the study has a baseline, limit where it has the test.
 
     The trap has a third panel where there are tuned models enough; in it the group "run=NAME" is the dot of that one.
     """
     main = find(rows, "pooled")
     if main is None or not pairs.num_rows:
         return {}
+    whole = pairs
     if main_filter(rows) == INTACT_FILTER:
         pairs = pairs.filter(pa.array(grids.intact(pairs)))
     drawings: dict[str, Callable[[Figure], None]] = {
         "scatter": partial(_scatters, pairs, rows, ("x",)),
         "slopes": partial(_slopes, pairs, main),
         "forest": partial(_forest, rows),
+        "grid": partial(_grid, whole, main),
     }
     if pairs["z"].null_count < pairs.num_rows:
         drawings["trap"] = partial(_scatters, pairs, rows, ("x", "z"))
@@ -136,6 +141,37 @@ def _slopes(pairs: pa.Table, main: Row, figure: Figure) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
+
+
+def _grid(pairs: pa.Table, main: Row, figure: Figure) -> None:
+    """Base models x tasks, the strongest and the easiest first: the predictor above, means after tuning below."""
+    bases, tasks = (np.array(pairs[name].to_pylist(), np.str_) for name in ("base", "task"))
+    rows, row = np.unique(bases, return_inverse=True)
+    columns, column = np.unique(tasks, return_inverse=True)
+    place, count = row * len(columns) + column, len(rows) * len(columns)
+    sums = [np.bincount(place, np.array(pairs[side].to_pylist(), np.float64), count) for side in "xy"]
+    with np.errstate(invalid="ignore"):
+        cells = np.array(sums) / np.bincount(place, minlength=count)  # NaN where there is no pair
+    cells = cells.reshape(2, len(rows), len(columns)).swapaxes(0, 1)
+    down, across = (np.argsort(-np.nanmean(cells, axis=axes), kind="stable") for axes in ((1, 2), (0, 1)))
+    figure.set_size_inches(2.4 + 0.24 * len(columns), 1.9 + 0.26 * len(rows))
+    axes = figure.subplots()
+    axes.patch.set(hatch="/////", edgecolor="#d99a1c", facecolor="white")
+    colours = LinearSegmentedColormap.from_list("score", _SHADES)
+    drawn = axes.imshow(cells[down][..., across].reshape(-1, len(columns)), colours, vmin=0, vmax=1, aspect="auto")
+    axes.set_yticks(np.arange(len(rows)) * 2 + 0.5, rows[down], fontsize=8)
+    slanted: dict[str, Any] = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
+    axes.set_xticks(np.arange(len(columns)), columns[across], fontsize=8, **slanted)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    for edge in range(1, len(rows)):
+        axes.axhline(2 * edge - 0.5, color="white", linewidth=2.5)
+    for edge in range(1, len(columns)):
+        axes.axvline(edge - 0.5, color="white", linewidth=1.2)
+    axes.spines[:].set_visible(False)
+    sides = f"above: {SHORT.get(main.x, main.x)}; below: {SHORT.get(main.y, main.y)}; hatched: no pair"
+    figure.colorbar(
+        drawn, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, label=f"score, 0 = chance; {sides}"
+    )
 
 
 def _forest(rows: list[Row], figure: Figure) -> None:

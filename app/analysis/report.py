@@ -17,6 +17,7 @@ from app.analysis.answer import Answer, number, rows_of
 from app.analysis.facts import Facts
 from app.analysis.figure import picture
 from app.analysis.figures import figures
+from app.analysis.item_summary import margins
 from app.analysis.pairs import Pairs
 from app.analysis.view import view
 from app.study import Analysis
@@ -37,16 +38,23 @@ def render(
         "agreement": facts.agreement,
         "components": facts.components,
         "limits": facts.limits,
+        "gained": export.of_tuples(facts.gained),
+        "confounds": export.of_tuples(facts.confounds),
+        "margins": export.of_tuples(margins(facts.items)),
     }
     drawn = picture(pairs.table, rows, cast(Answer, shown["answer"]))
+    beside = {
+        **{f"figures/{name}.svg": content for name, content in figures(pairs.table, rows, facts.limits).items()},
+        **export.latex(named),
+        **export.csv(named),
+    }
+    shown["beside"] = {name.split("/")[0] for name in beside}
     return {
         "index.html": _environment(html=True).get_template("report.html.j2").render(shown).encode(),
         "report.md": _environment(html=False).get_template("report.md.j2").render(shown).encode(),
         "pairs.svg": drawn.svg,
         "pairs.png": drawn.png,
-        **{f"figures/{name}.svg": content for name, content in figures(pairs.table, rows, facts.limits).items()},
-        **export.latex(named),
-        **export.csv(named),
+        **beside,
     }
 
 

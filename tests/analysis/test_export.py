@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -150,6 +151,20 @@ def test_csv_joins_lists_and_quotes_text() -> None:
     assert (row["tasks"], row["note"]) == ("one; two", 'a "b", c\nd')
     (row,) = csv.DictReader(io.StringIO(made["data/components.csv"].decode()))
     assert (row["correlation"], row["note"]) == ("", NASTY)
+
+
+class Told(NamedTuple):
+    what: str
+    tasks: tuple[str, ...]
+    share: float | None
+
+
+def test_named_tuples_become_csv_with_their_fields_as_columns() -> None:
+    table = export.of_tuples([Told('a "b"', ("one", "two"), 1 / 3), Told("c", (), None)])
+    first, second = csv.DictReader(io.StringIO(export.csv({"told": table})["data/told.csv"].decode()))
+    assert (first["what"], first["tasks"], float(first["share"])) == ('a "b"', "one; two", 1 / 3)
+    assert (second["what"], second["tasks"], second["share"]) == ("c", "", "")
+    assert export.of_tuples([]) is None
 
 
 def test_the_same_tables_give_the_same_bytes(found: dict[str, pa.Table | None]) -> None:

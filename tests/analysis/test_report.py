@@ -45,8 +45,8 @@ def test_a_report_of_2700_pairs_is_one_small_file_that_names_its_answer() -> Non
     assert len(files["index.html"]) < 1_500_000
     assert sorted(files) == [
         "data/agreement.csv", "data/correlations.csv", "data/pairs.csv", "data/scores.csv", "figures/forest.svg",
-        "figures/scatter.svg", "figures/slopes.svg", "figures/trap.svg", "index.html", "pairs.png", "pairs.svg",
-        "report.md", "tables/correlations.tex",
+        "figures/grid.svg", "figures/scatter.svg", "figures/slopes.svg", "figures/trap.svg", "index.html", "pairs.png",
+        "pairs.svg", "report.md", "tables/correlations.tex",
     ]  # fmt: skip
     assert answer(rows_of(table)).sentence in text
     assert "fewtune run made.yaml" in text
@@ -103,8 +103,12 @@ def test_a_tiny_study_gets_a_report_without_invented_numbers(world: World) -> No
 def test_a_study_without_any_pair_still_gets_a_report() -> None:
     found, _, made = all_of(World(families=1, bases=1, recipes=1, tasks=2))
     empty = Pairs(found.table.slice(0, 0), [])
-    page = render(empty, correlations(empty.table, ANALYSIS, "made"), made.slice(0, 0), ANALYSIS, FACTS)["index.html"]
-    assert "There is no answer yet" in page.decode()
+    files = render(empty, correlations(empty.table, ANALYSIS, "made"), made.slice(0, 0), ANALYSIS, FACTS)
+    page = files["index.html"].decode()
+    assert "There is no answer yet" in page
+    assert not any(name.startswith("figures/") for name in files)
+    assert "<code>figures/</code>" not in page
+    assert "figures/" not in files["report.md"].decode()
 
 
 def test_a_study_without_a_baseline_has_no_rival_anywhere() -> None:

@@ -155,7 +155,7 @@ def test_named_tuples_become_cells_with_numbers_to_the_right() -> None:
 def test_every_figure_is_drawn_twice_alike(made: tuple[Pairs, pa.Table, pa.Table]) -> None:
     rows = rows_of(made[1])
     found = figures(made[0].table, rows, made_tables.limits())
-    assert sorted(found) == ["forest", "limit", "scatter", "slopes", "trap"]
+    assert sorted(found) == ["forest", "grid", "limit", "scatter", "slopes", "trap"]
     assert found == figures(made[0].table, rows, made_tables.limits())
     for content in found.values():
         assert ElementTree.fromstring(content).tag.endswith("svg")  # noqa: S314 - our own drawing
@@ -165,7 +165,7 @@ def test_figures_need_what_they_show(made: tuple[Pairs, pa.Table, pa.Table]) -> 
     analysis = Analysis(baseline=None)
     found = pairs(made[2], analysis)
     drawn = figures(found.table, rows_of(correlations(found.table, analysis, "made")))
-    assert sorted(drawn) == ["forest", "scatter", "slopes"]
+    assert sorted(drawn) == ["forest", "grid", "scatter", "slopes"]
     assert figures(found.table.slice(0, 0), []) == {}
 
 
@@ -198,8 +198,11 @@ def test_a_section_stands_only_where_its_table_is_given(made: tuple[Pairs, pa.Ta
         for name, title in SECTIONS.items():
             assert (f'<section id="{name}">' in page) == (f'href="#{name}"' in page) == there
             assert title is None or (f"## {title}\n" in twin) == there
-        for name in ("figures/limit.svg", "tables/components.tex", "data/agreement.csv"):
+        for name in ("figures/limit.svg", "tables/components.tex", "data/agreement.csv", "data/gained.csv"):
             assert (name in files) == there
+        footer = page[page.index("<footer>") :]
+        for folder in ("figures", "data", "tables"):
+            assert (f"<code>{folder}/</code>" in footer) == any(name.startswith(f"{folder}/") for name in files)
 
 
 def test_the_methods_say_only_what_the_table_holds(made: tuple[Pairs, pa.Table, pa.Table]) -> None:

@@ -1,6 +1,10 @@
 """What a study's own report says of itself, through the stage that writes it."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,8 @@ from made_store import made_store
 
 from app import stages
 from app.analysis import designs, outlook
+from app.analysis.answer import find, number, rows_of
+from app.analysis.gather import gather
 from app.plan import Plan
 from app.store import Store
 
@@ -71,6 +77,27 @@ def test_an_outlook_is_kept_for_its_design_and_an_old_store_is_gone_on_with(made
     page = text(store, "index.html")
     assert "Kept from before." in page
     assert f"fewtune run {store.root}/study.yaml --store {store.root}" in page
+
+
+def test_the_status_of_an_unfinished_study_shows_the_estimate_that_its_report_gives(
+    made: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    planned, whole = made
+    shutil.copytree(whole.root, tmp_path / "half")
+    half = Store(tmp_path / "half")
+    lost = [cell for cell in planned.evaluations if cell.run and cell.task.name in ("count", "bigger")]
+    for cell in lost:
+        Path(half.root, "records", f"{cell.slug}.json").unlink()
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("FEWTUNE_", "RAY_"))}
+    told = subprocess.run(
+        [sys.executable, "-m", "app.cli.main", "status", half.root],
+        capture_output=True, text=True, check=True, env=environment | {"COLUMNS": "300", "NO_COLOR": "1"},
+    ).stdout  # fmt: skip
+    half.write_table("scores", "tables/scores.parquet", gather(planned, half.records("evaluate")))
+    row = find(rows_of(stages.correlate(planned, half).tables["correlations"]), "doubly_centred")
+    assert row is not None
+    estimate = f"r = {number(row.estimate)}, 95 % interval {number(row.ci_low)} to {number(row.ci_high)}"
+    assert f"provisional, 50 of 60 pairs: {estimate}, task and model means removed" in told
 
 
 def test_the_answer_of_an_unfinished_study_says_so_itself_and_a_damaged_outlook_is_made_anew(

@@ -293,3 +293,88 @@ def test_on_paper_there_are_no_controls_and_hidden_tables_open(page: Path, tmp_p
         return await tab.run(shown.format("nav")), await tab.run(shown.format(".controls")), await tab.run(opened)
 
     assert looked_at(page, tmp_path, look) == ("none", "none", True)
+
+
+def test_the_page_of_ninety_models_is_small_and_obeys_hover_and_filters(tmp_path: Path) -> None:
+    table = scores(World(tasks=31))
+    found = pairs(table, Analysis())
+    assert found.table.num_rows == 2790
+    facts = Facts(
+        "made",
+        items=made_tables.items(found.table, 4),
+        agreement=made_tables.agreement(found.table),
+        components=made_tables.components(),
+        views=made_tables.views(31),
+        power=made_tables.OUTLOOK,
+    )
+    files = render(found, correlations(found.table, Analysis(), "made"), table, Analysis(), facts)
+    assert len(files["index.html"]) < 5_000_000
+    path = tmp_path / "index.html"
+    path.write_bytes(files["index.html"])
+
+    async def look(tab: Page) -> tuple[list[int], list[str]]:
+        seen, said = [await tab.run(f"{POINTS}.length")], []
+        await choose(tab, "select[data-state=show]", "held out from tuning")
+        seen.append(await tab.run(f"{POINTS}.length"))
+        await choose(tab, "#focus", "task=20")
+        await hover(tab, "#scatter .p.on")
+        said.append(await tab.run(tip("#scatter")))
+        await tab.run("document.querySelector('#legend button').click()")
+        seen.append(await tab.run(f"{POINTS}.length"))
+        await hover(tab, "#heat rect.h10")
+        said.append(await tab.run(tip("#heat")))
+        await hover(tab, "#each .one:nth-of-type(45)")
+        said.append(await tab.run(tip("#each")))
+        return [*seen, await tab.run("document.querySelectorAll('#each .one').length")], said
+
+    counts, (point, cell, model) = looked_at(path, tmp_path / "profile", look)
+    assert counts == [2790, 16 * 90, 16 * 75, 90]
+    assert point.startswith("visible task-20")
+    assert re.match(r"visible \S+x2task-\d\d", cell)
+    assert re.match(r"visible \S+x2\.\S+, 31 tasks", model)
+
+
+CONTRAST = """(() => {
+  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const channels = (colour, under) => {  // any notation of CSS, over what lies below
+    paint.fillStyle = `rgb(${under.join()})`;
+    paint.fillRect(0, 0, 1, 1);
+    paint.fillStyle = colour;
+    paint.fillRect(0, 0, 1, 1);
+    return [...paint.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  };
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const below = (one) => {
+    const stack = [];
+    for (let at = one; at; at = at.parentElement) stack.push(getComputedStyle(at).backgroundColor);
+    return stack.reverse().reduce((under, colour) => channels(colour, under), [255, 255, 255]);
+  };
+  const found = [];
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    const one = text.parentElement;
+    const said = text.data.trim();
+    if (!said || one.closest("script, style, noscript") || !one.checkVisibility({ visibilityProperty: true })) continue;
+    const style = getComputedStyle(one), under = below(one);
+    const over = channels(one.closest("svg") ? style.fill : style.color, under);
+    const [low, high] = [under, over].map(luminance).sort((p, q) => p - q);
+    found.push([(high + 0.05) / (low + 0.05), `${one.tagName}.${one.getAttribute("class") ?? ""}: ${said}`]);
+  }
+  return found;
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_stands_out_from_its_background(page: Path, tmp_path: Path, scheme: str) -> None:
+    """The ratio that WCAG 2.2 asks of text of ordinary size, level AA."""
+
+    async def look(tab: Page) -> list[tuple[float, str]]:
+        return await tab.run(CONTRAST)
+
+    found = looked_at(page, tmp_path, look, scheme=scheme)
+    assert len(found) > 1000
+    assert [(round(ratio, 2), text) for ratio, text in found if ratio < 4.5] == []

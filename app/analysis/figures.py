@@ -154,7 +154,7 @@ def _grid(pairs: pa.Table, main: Row, figure: Figure) -> None:
         cells = np.array(sums) / np.bincount(place, minlength=count)  # NaN where there is no pair
     cells = cells.reshape(2, len(rows), len(columns)).swapaxes(0, 1)
     down, across = (np.argsort(-np.nanmean(cells, axis=axes), kind="stable") for axes in ((1, 2), (0, 1)))
-    figure.set_size_inches(2.4 + 0.24 * len(columns), 1.9 + 0.26 * len(rows))
+    figure.set_size_inches(max(6.4, 2.4 + 0.24 * len(columns)), 1.9 + 0.26 * len(rows))
     axes = figure.subplots()
     axes.patch.set(hatch="/////", edgecolor="#d99a1c", facecolor="white")
     colours = LinearSegmentedColormap.from_list("score", _SHADES)
@@ -170,7 +170,7 @@ def _grid(pairs: pa.Table, main: Row, figure: Figure) -> None:
     axes.spines[:].set_visible(False)
     sides = f"above: {SHORT.get(main.x, main.x)}; below: {SHORT.get(main.y, main.y)}; hatched: no pair"
     figure.colorbar(
-        drawn, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, label=f"score, 0 = chance; {sides}"
+        drawn, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, label=f"score, 0 = chance\n{sides}"
     )
 
 

@@ -179,7 +179,7 @@ def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
     again = fewtune("submit", path, "--store", store, **there)
     assert f"{name} computes this already: nothing was submitted" in again.stdout
     seen = ""
-    while "computing: 0/1 pretrained" not in seen or "cells at work" not in seen:
+    while "computing: 0/1 pretrained" not in seen or "1 cell at work" not in seen:
         answer = fewtune("status", **there)
         assert answer.returncode == 0, answer.stderr
         seen = answer.stdout

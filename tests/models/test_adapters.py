@@ -165,6 +165,7 @@ def test_virtual_tokens_are_refused(make_loaded: Make, tmp_path: Path) -> None:
         with_adapter(loaded, tmp_path / "prompt")
 
 
+@pytest.mark.qlora
 def test_an_adapter_on_a_four_bit_base_comes_and_goes(make_loaded: Make, tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes")
     small = make_loaded("llama", own=True)

@@ -81,6 +81,7 @@ def test_nf4_without_bitsandbytes_is_refused(checkpoint: Path) -> None:
     assert "bitsandbytes" in refusal(source(checkpoint, "nf4"))
 
 
+@pytest.mark.qlora
 def test_nf4_holds_all_parameters_in_four_bits(checkpoint: Path) -> None:
     pytest.importorskip("bitsandbytes")
     loaded, whole = load(source(checkpoint, "nf4")), load(source(checkpoint))

@@ -21,6 +21,7 @@ from local_ray import without_ray
 from peft import AutoPeftModelForCausalLM
 from test_tuning_loop import WorkerDiedError, adapted, encoded, model, schedule, silent
 from torch import distributed, multiprocessing
+from transformers import AutoModelForCausalLM
 
 from app import stages
 from app.errors import CellError
@@ -176,10 +177,23 @@ recipes:
   - {{name: zero2, {common}, workers: 2, strategy: zero2}}
   - {{name: zero3, {common}, workers: 2, strategy: zero3}}
   - {{name: diverging, {common}, workers: 2, learning_rate: 1.0e+30}}
+  - {{name: whole-alone, {whole}}}
+  - {{name: whole, {whole}, workers: 2, strategy: zero3}}
   - {{name: crowd, {common}, workers: 8}}
 tasks: [last]
 """
 COMMON = "method: lora, mixture: [first, plural], examples: 64, batch: 8"
+WHOLE = COMMON.replace("lora", "full")
+FOUR_BITS = """\
+schema_version: 1
+name: four-bits
+bases:
+  - {{source: checkpoint, family: llama, path: {base}, dtype: nf4}}
+recipes:
+  - {{name: alone, {common}}}
+  - {{name: ddp, {common}, workers: 2}}
+tasks: [last]
+"""
 IDS = torch.tensor([[5, 9, 40, 7]])
 
 
@@ -200,9 +214,11 @@ class Place(NamedTuple):
         return next(cell for cell in self.plan.tunings if cell.run.recipe.name == name)
 
     def logits(self, name: str) -> torch.Tensor:
-        """What the plain library makes of the adapter."""
+        """What the plain library makes of the adapter, or of the whole model."""
         assert self.store.local
-        net = AutoPeftModelForCausalLM.from_pretrained(self.store.local / "checkpoints" / self.cell(name).run.slug)
+        cell = self.cell(name)
+        library = AutoModelForCausalLM if cell.run.recipe.method == "full" else AutoPeftModelForCausalLM
+        net = library.from_pretrained(self.store.local / "checkpoints" / cell.run.slug)
         with torch.inference_mode():
             return net.eval()(input_ids=IDS).logits
 
@@ -211,7 +227,7 @@ class Place(NamedTuple):
 def place(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A study whose recipe without workers is tuned, and a Ray of 4 CPUs."""
     folder = tmp_path_factory.mktemp("study")
-    plan = stages.plan(parse(STUDY.format(base=base_folder, common=COMMON), folder / "study.yaml"))
+    plan = stages.plan(parse(STUDY.format(base=base_folder, common=COMMON, whole=WHOLE), folder / "study.yaml"))
     found = Place(plan, Store(folder / "store"))
     torch.set_num_threads(1)
     found.tuned("alone")
@@ -221,14 +237,14 @@ def place(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         ray.shutdown()
 
 
-def like_one_worker(place: Place, name: str, record: Record) -> None:
-    one = place.store.read_record(place.cell("alone").slug)
+def like_one_worker(place: Place, name: str, record: Record, alone: str = "alone") -> None:
+    one = place.store.read_record(place.cell(alone).slug)
     assert one
     assert {**record.result, "loss": 0, "ways": 0} == {**one.result, "loss": 0, "ways": 0}
-    several, alone = (cast(dict[str, object], found.result["ways"]) for found in (record, one))
-    assert {**several, "compiled": ""} == {**alone, "compiled": ""}
+    several, single = (cast(dict[str, object], found.result["ways"]) for found in (record, one))
+    assert {**several, "compiled": ""} == {**single, "compiled": ""}
     assert record.result["loss"] == pytest.approx(one.result["loss"], abs=1e-5)  # type: ignore[arg-type]
-    assert torch.allclose(place.logits(name), place.logits("alone"), atol=1e-3)
+    assert torch.allclose(place.logits(name), place.logits(alone), atol=1e-3)
     assert place.store.local
     assert [*(place.store.local / "trials").iterdir()] == []
 
@@ -236,6 +252,22 @@ def like_one_worker(place: Place, name: str, record: Record) -> None:
 @pytest.mark.timeout(300)
 def test_two_workers_of_a_study_leave_the_record_and_the_adapter_of_one(place: Place) -> None:
     like_one_worker(place, "zero2", place.tuned("zero2"))
+
+
+@pytest.mark.timeout(300)
+def test_a_whole_model_divided_among_workers_is_left_as_one_that_transformers_loads(place: Place) -> None:
+    place.tuned("whole-alone")
+    like_one_worker(place, "whole", place.tuned("whole"), "whole-alone")
+
+
+@pytest.mark.qlora
+@pytest.mark.timeout(300)
+def test_workers_tune_on_a_four_bit_base_as_one_does(place: Place, base_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    text = FOUR_BITS.format(base=base_folder, common=COMMON.replace("lora", "qlora"))
+    found = Place(stages.plan(parse(text, tmp_path / "study.yaml")), Store(tmp_path / "store"))
+    found.tuned("alone")
+    like_one_worker(found, "ddp", found.tuned("ddp"))
 
 
 @pytest.mark.chaos

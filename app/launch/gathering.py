@@ -35,10 +35,8 @@ if TYPE_CHECKING:
 MANIFEST = "gathered.json"
 _FOLDERS, _FILES = ("tables", "report"), ("study.yaml",)
 _RESPONSES = "tables/responses"
-_NO_MATTER = (
-    "platform",
-    "ray",
-)  # of what records name: the report audits the one pair by pair, the other computes nothing
+_NO_MATTER = frozenset(("device", "platform", "ray"))
+"""Of what records name: the report audits machines pair by pair, and Ray computes nothing."""
 _TRIES = 3  # of a file or part that arrives damaged
 _PART = 16 << 20  # bytes that the dashboard hands over at once
 _KEPT = 1800.0  # seconds that parts wait to be fetched

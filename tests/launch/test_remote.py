@@ -421,15 +421,19 @@ def test_tables_are_gathered_checked_and_gathering_again_brings_what_changed(tmp
 
 def test_cells_of_several_versions_are_gathered_only_if_that_is_meant(tmp_path: Path) -> None:
     store = finished(tmp_path / "store")
-    for package, version in (("ray", "2.99"), ("platform", "another machine")):
-        store.write_record(Record("tune", "tune/run-1", {}, {}, 2.0, {"torch": "2.0", package: version}))
-        assert gathering.direct(store, tmp_path / "out").done == {"tune": 2}
+    for package, version in (("ray", "2.99"), ("platform", "another machine"), ("device", "another GPU")):
+        for slug, found in (("tune/run-0", "one"), ("tune/run-1", version)):
+            store.write_record(Record("tune", slug, {}, {}, 2.0, {"torch": "2.0", package: found}))
+        assert gathering.direct(store, tmp_path / "out").done["tune"] == 2
     store.write_record(Record("tune", "tune/run-1", {}, {}, 2.0, {"torch": "2.1"}))
     refused(
         "torch 2.0 (1 cell), 2.1 (1 cell); gather with --allow-mixed", lambda: gathering.direct(store, tmp_path / "o")
     )
     assert not (tmp_path / "o").exists()
-    assert gathering.direct(store, tmp_path / "out", mixed=True).versions == {"torch": ("2.0", "2.1")}
+    assert gathering.direct(store, tmp_path / "out", mixed=True).versions == {
+        "device": ("one",),
+        "torch": ("2.0", "2.1"),
+    }
 
 
 def test_a_folder_of_something_else_is_no_place_to_gather_into(tmp_path: Path) -> None:

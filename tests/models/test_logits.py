@@ -59,7 +59,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def rows_made(model: nn.Module) -> Generator[list[int]]:
     """Rows of logits of each forward."""
     rows: list[int] = []
-    hook = model.lm_head.register_forward_hook(lambda _, __, made: rows.append(made[..., 0].numel()))  # type: ignore
+    hook = model.lm_head.register_forward_hook(lambda _, __, made: rows.append(made[..., 0].numel()))
     try:
         yield rows
     finally:

@@ -65,16 +65,19 @@ class Progress:
     """Seconds before a fault that may pass is met by another try."""
     _saved: float = field(default_factory=time.monotonic)
     _told: float = field(default_factory=time.monotonic)
+    _fetched: tempfile.TemporaryDirectory[str] | None = None
+    """Holds the state that the trial begins with, and goes with this object."""
 
     def state(self) -> Path | None:
-        """The furthest intact state file of this cell, if any."""
-        current = tune.get_checkpoint()
+        """The furthest intact state file of this cell, if any; it is there as long as this object is."""
+        current, store = tune.get_checkpoint(), self.payload.store
+        if current is None and not self.payload.resume:
+            return None
+        self._fetched = tempfile.TemporaryDirectory(prefix="fewtune-state-")
+        here = Path(self._fetched.name)
         if current is not None:
-            folder = Path(tempfile.mkdtemp(prefix="fewtune-state-"))
-            current.to_directory(str(folder))
-            return folder / STATE
-        store = self.payload.store
-        return next((state for folder in self.payload.resume if (state := _intact(store, folder))), None)
+            return Path(current.to_directory(str(here))) / STATE
+        return next((state for folder in self.payload.resume if (state := _intact(store, folder, here))), None)
 
     def __call__(self, done: int, total: int, save: Callable[[Path], None] | None = None) -> None:
         """Report `done` of `total` steps; `save` writes the state, and is called when a checkpoint is due.
@@ -271,11 +274,11 @@ def _left(store: Store) -> dict[str, tuple[str, ...]]:
     return {cell: tuple(folder for _, folder in sorted(those, reverse=True)) for cell, those in found.items()}
 
 
-def _intact(store: Store, folder: str) -> Path | None:
+def _intact(store: Store, folder: str, scratch: Path) -> Path | None:
     """A local state file of a checkpoint in the store, where it is what was saved."""
     here = Path(store.path(folder))
     if store.local is None:
-        here = Path(tempfile.mkdtemp(prefix="fewtune-state-"))
+        here = scratch / folder
         store.fetch(folder, here)
     state, digest = here / STATE, next(here.glob(f"*{_DIGEST}"), None)
     return state if state.is_file() and digest and _digest(state) == digest.read_text() else None

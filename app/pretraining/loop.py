@@ -256,8 +256,11 @@ def _save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
     model.eval()
-    model.save_pretrained(partial)
-    tokenizer.build().save_pretrained(partial)
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(partial, folder)
+    try:
+        model.save_pretrained(partial)
+        tokenizer.build().save_pretrained(partial)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # a disk that filled up meanwhile is given its room back

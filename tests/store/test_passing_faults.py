@@ -45,7 +45,9 @@ def interrupted(payload: Payload, progress: Progress) -> None:
             progress(step, 9, lambda path, step=step: torch.save({"step": step}, path))
         raise CellError("not yet")
     found = torch.load(state, weights_only=True)["step"]
-    payload.store.write_record(Record("tune", payload.cell.slug, payload.cell.inputs, {"start": found}))
+    payload.store.write_record(
+        Record("tune", payload.cell.slug, payload.cell.inputs, {"start": found, "at": str(state)})
+    )
 
 
 def impatient(payload: Payload, progress: Progress) -> None:
@@ -98,7 +100,9 @@ def test_what_a_lost_driver_left_in_object_storage_is_found_and_the_furthest_int
     assert len(states) == 2
     store.write_bytes(states[1], b"cut")  # an upload that the driver's end cut short
     assert run(interrupted, store) == []
-    assert store.records()[CELL.slug].result == {"start": 1}
+    found = store.records()[CELL.slug].result
+    assert found["start"] == 1
+    assert not Path(str(found["at"])).exists()  # nothing is left on the worker's disk
 
 
 def test_a_store_that_is_away_for_a_while_costs_a_trial_nothing_but_time(proxy: Proxy, prefix: str) -> None:

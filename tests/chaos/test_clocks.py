@@ -2,9 +2,12 @@
 
 import subprocess
 import textwrap
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from small_study import finish, start, tables
 
@@ -49,16 +52,21 @@ CLOCK = textwrap.dedent("""\
 
 
 @pytest.fixture(scope="module")
-def jumping_clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library; skips the test where nothing compiles C."""
+def jumping_clock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The library; skips the test where nothing compiles C. Ends what still waits by such a clock."""
     folder = tmp_path_factory.mktemp("clock")
     (folder / "clock.c").write_text(CLOCK)
-    command = ["cc", "-shared", "-fPIC", "-O1", "-o", folder / "clock.so", folder / "clock.c"]
+    library = folder / "clock.so"
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", library, folder / "clock.c"]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except FileNotFoundError:
         pytest.skip("no C compiler here")
-    return folder / "clock.so"
+    yield library
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("LD_PRELOAD") == str(library):
+                process.kill()
 
 
 def test_a_clock_that_jumps_by_years_changes_no_table(

@@ -4,12 +4,15 @@ A check `holds` where what it gives leads to the same answer, is `open` where it
 this study cannot make it.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
 
 from app.analysis.answer import Row, bounds, find, main_filter, number
 from app.analysis.refusals import MIN_CLUSTERS
 from app.analysis.vocabulary import FLOOR_FILTER
+from app.grammar import counted
 
 _MANY = 0.05  # of all pairs
 Standing = Literal["holds", "open", "unknown"]
@@ -23,12 +26,15 @@ class Change(NamedTuple):
     said: str
 
 
-def changes(rows: Sequence[Row], finished: int, planned: int, power: str = "") -> list[Change]:
-    """The checks of the primary estimate; empty where there is none."""
+def changes(
+    rows: Sequence[Row], finished: int, planned: int, power: str = "", limits: pa.Table | None = None
+) -> list[Change]:
+    """The checks of the primary estimate, `limits` being the table of that name; empty where there is no estimate."""
     main = find(rows, "doubly_centred", filter=main_filter(rows))
     if main is None or main.estimate is None:
         return []
     made = [*_families(rows, main), *_wider(main), *_noise(rows, main), *_scale(rows, main), *_floor(rows, main)]
+    made += _pretraining(limits.to_pylist() if limits is not None else [])
     if finished < planned:
         share = (planned - finished) / planned
         text = "less than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
@@ -113,6 +119,25 @@ def _floor(rows: Sequence[Row], main: Row) -> Iterator[Change]:
         f"{check.n_tasks} tasks away from the floor, {number(delta.estimate, signed=True)} on all"
     )
     yield Change("Few-shot or zero-shot", "holds" if same else "open", f"{said}.")
+
+
+def _pretraining(limits: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
+    """Whether what base models never saw is lacking after tuning too: the same question by intervention."""
+    tuned = [row for row in limits if row["family"] == "all" and row["side"] == "y"]
+    if not tuned:
+        return
+    parts = [
+        f"{100 * row['effect']:+.0f} points"
+        + ("" if row["ci_low"] is None else f" [{100 * row['ci_low']:+.0f}, {100 * row['ci_high']:+.0f}]")
+        + f" on {counted(len(row['tasks']), 'task')} {'tuned on' if row['tuned_on'] else 'never tuned on'}"
+        for row in sorted(tuned, key=lambda row: row["tuned_on"])
+    ]
+    said = f"Tasks left out of pretraining change the scores of tuned models by {' and '.join(parts)}."
+    if any(row["ci_high"] is None for row in tuned):
+        standing = "unknown"
+    else:
+        standing = "holds" if all(row["ci_high"] < 0 for row in tuned) else "open"
+    yield Change("Other pretraining", standing, said.replace("-", "−"))
 
 
 def _covers(row: Row, value: float) -> bool:

@@ -70,7 +70,7 @@ def _extent(
         "counts": counts,
         "missing": summary.missing(pairs.missing),
         "lost": max(planned - len(records), len(pairs.missing)),
-        "changes": changes(rows, len(records), planned, facts.power.short if facts.power else ""),
+        "changes": changes(rows, len(records), planned, facts.power.short if facts.power else "", facts.limits),
         "words": methods(rows, analysis, extent),
         "cautions": cautions(rows, analysis, extent, summary.cut_prompts(scores)),
     }

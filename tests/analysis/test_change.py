@@ -2,8 +2,9 @@
 
 from functools import cache
 
+import pyarrow.compute as pc
 import pytest
-from made_tables import World, scores, with_more
+from made_tables import World, limits, scores, with_more
 
 from app.analysis.answer import Row, find, rows_of
 from app.analysis.change import Change, changes
@@ -123,3 +124,19 @@ def test_missing_pairs_and_the_size_of_the_study_are_said() -> None:
     assert named(changes(rows, 80, 100), "Missing pairs").standing == "open"
     assert "Missing pairs" not in [change.name for change in changes(rows, 100, 100)]
     assert named(changes(rows, 1, 1, "Add bases."), "Size of the study").said == "Add bases."
+
+
+def test_the_limit_test_asks_the_same_by_intervention() -> None:
+    rows, table = made(), limits()
+    assert "Other pretraining" not in [change.name for change in changes(rows, 10, 10)]
+    found = named(changes(rows, 10, 10, limits=table), "Other pretraining")
+    assert found == Change(
+        "Other pretraining",
+        "open",  # what was tuned on came back: its interval holds 0
+        "Tasks left out of pretraining change the scores of tuned models by −44 points [−52, −36] on 2 tasks never "
+        "tuned on and −5 points [−13, +3] on 2 tasks tuned on.",
+    )
+    held_out = table.filter(pc.invert(table["tuned_on"]))
+    assert named(changes(rows, 10, 10, limits=held_out), found.name).standing == "holds"
+    without = held_out.filter(pc.not_equal(table.filter(pc.invert(table["tuned_on"]))["family"], "all"))
+    assert [change for change in changes(rows, 10, 10, limits=without) if change.name == found.name] == []

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-import pyarrow.compute as pc
+import pyarrow as pa
 import pytest
 from made_tables import World, limits, scores, with_more
 
@@ -136,7 +136,7 @@ def test_the_limit_test_asks_the_same_by_intervention() -> None:
         "Tasks left out of pretraining change the scores of tuned models by −44 points [−52, −36] on 2 tasks never "
         "tuned on and −5 points [−13, +3] on 2 tasks tuned on.",
     )
-    held_out = table.filter(pc.invert(table["tuned_on"]))
+    held_out = table.filter(pa.array([not tuned_on for tuned_on in table["tuned_on"].to_pylist()]))
     assert named(changes(rows, 10, 10, limits=held_out), found.name).standing == "holds"
-    without = held_out.filter(pc.not_equal(table.filter(pc.invert(table["tuned_on"]))["family"], "all"))
-    assert [change for change in changes(rows, 10, 10, limits=without) if change.name == found.name] == []
+    single = table.filter(pa.array([family != "all" for family in table["family"].to_pylist()]))
+    assert [change for change in changes(rows, 10, 10, limits=single) if change.name == found.name] == []

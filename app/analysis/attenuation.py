@@ -21,7 +21,7 @@ from app import tables
 from app.analysis import grid as grids
 from app.analysis import jackknife as jk
 from app.analysis.agreement import codes, pairs_of
-from app.analysis.coefficients import Floats, free_cells
+from app.analysis.coefficients import Floats, centred, free_cells
 from app.analysis.refusals import alike, lone, too_few
 from app.analysis.vocabulary import INTACT_FILTER, Level
 from app.errors import StoreError
@@ -68,7 +68,7 @@ class Judged(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A complete grid and the halves of its sides."""
+    """A grid and the halves of its sides."""
 
     grid: grids.Grid
     bases: int
@@ -113,7 +113,7 @@ def halve(right: Floats, chance: Floats, place: int) -> tuple[Floats, Floats]:
 def corrected_r(sides: Sequence[Floats], level: Level) -> float:
     """The corrected coefficient of halves (xA, xB, yA, yB); NaN where a product across halves is not positive."""
     xa, xb, ya, yb = sides
-    if free_cells(xa.shape[0], xa.shape[1], level) < 2:
+    if free_cells(xa[..., 0], level) < 2:
         return float("nan")
     x, y = _centred(xa, level), _centred(ya, level)  # centring is a projection: one factor is enough
     both = (_mean(x, yb) + _mean(y, xb)) / 2
@@ -133,8 +133,8 @@ def influence(sides: Sequence[Floats], level: Level) -> Floats:
     """
     xa, xb, ya, yb = (_centred(side, level) for side in sides)
     c, v, w = ((xa * yb + xb * ya).mean(2) / 2, (xa * xb).mean(2), (ya * yb).mean(2))
-    under = (v.mean() * w.mean()) ** 0.5
-    return c / under - c.mean() / under / 2 * (v / v.mean() + w / w.mean())
+    under = (np.nanmean(v) * np.nanmean(w)) ** 0.5
+    return c / under - np.nanmean(c) / under / 2 * (v / np.nanmean(v) + w / np.nanmean(w))
 
 
 def replicates(sides: Sequence[Floats], level: Level, clusters: NDArray[np.int64]) -> jk.Replicates:
@@ -216,14 +216,14 @@ def _subsets(pairs: pa.Table) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         yield INTACT_FILTER, intact
 
 
-def load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool) -> Loaded:
-    """The complete grid of the masked pairs whose items both sides answered, and its halves."""
+def load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool, *, whole: bool = False) -> Loaded:
+    """The grid of the masked pairs whose items both sides answered, and its halves; `whole`: a complete part of it."""
     sides = "xyz" if rival else "xy"
     judged = np.all([np.isfinite(given.right[side]) for side in sides], 0)
     mask = mask & (np.bincount(given.pair, judged, given.pairs.num_rows) > 0)
     tasks, notes = _few_items(given, mask, judged)
     found = grids.cells(given.pairs, cluster_by)
-    grid = grids.complete(found.where(mask & ~np.isin(found.tasks, tasks)), rival)
+    grid = (grids.complete if whole else grids.gridded)(found.where(mask & ~np.isin(found.tasks, tasks)), rival)
     run = {name: at for at, name in enumerate(grid.runs)}
     task = {name: at for at, name in enumerate(grid.tasks)}
     row = np.array([run.get(name, -1) if kept else -1 for name, kept in zip(found.runs, mask, strict=True)], np.int64)
@@ -237,7 +237,7 @@ def load(given: Answers, mask: NDArray[np.bool_], cluster_by: str, rival: bool) 
         mine = np.flatnonzero((row[given.pair] >= 0) & (column[given.pair] == at))
         names, where = np.unique(given.item[mine], return_inverse=True)
         counts = np.bincount(where, judged[mine], len(names))
-        shared = counts == grid.shape[0]  # answered by every run
+        shared = counts == np.isfinite(grid.sides.x[:, at]).sum()  # answered by every run that has the task
         lost += int((~shared).sum())
         for side in sides:
             matrix = np.full((grid.shape[0], len(names)), np.nan)
@@ -321,7 +321,7 @@ def _row(
 def _lacking(found: Loaded) -> str:
     """Why there may be no estimate at all."""
     if not found.halves:
-        return "not estimable: no complete cells with items"
+        return "not estimable: no pairs with items"
     alone = lone(found.bases, len(found.grid.tasks))
     return f"not estimable: {alone}" if alone else ""
 
@@ -356,20 +356,18 @@ def _reliability_row(found: Loaded, level: Level, side: str, condition: str, val
 
 
 def _empty(found: Loaded, level: Level, method: str, x: str, notes: Sequence[str]) -> dict[str, object]:
-    runs, tasks = found.grid.shape
     return {
         **dict.fromkeys(_NULLS), "level": level, "method": method, "x": x, "estimate": None, "tests": "",
-        "n": runs * tasks, "n_clusters": len(found.grid.cluster_names), "n_tasks": tasks, "interval": "none",
-        "note": "; ".join(notes),
+        "n": found.grid.pairs, "n_clusters": len(found.grid.cluster_names), "n_tasks": len(found.grid.tasks),
+        "interval": "none", "note": "; ".join(notes),
     }  # fmt: skip
 
 
 def _centred(scores: Floats, level: Level) -> Floats:
     """Runs x tasks (x splits), centred at the level; a projection."""
-    task, run = scores.mean(0, keepdims=True), scores.mean(1, keepdims=True)
-    grand = task.mean(1, keepdims=True)
-    return scores - {"pooled": grand, "within_task": task, "doubly_centred": task + run - grand}[level]
+    found = centred(scores, level)
+    return found - np.nanmean(found, (0, 1)) if level == "pooled" else found
 
 
 def _mean(a: Floats, b: Floats) -> float:
-    return float((a * b).mean())
+    return float(np.nanmean(a * b))

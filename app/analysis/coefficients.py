@@ -2,6 +2,7 @@
 
 Pooled: all cells as they are; mostly shared task difficulty. Within task: task means removed. Doubly centred: task and
 run means removed, so that neither easy tasks nor strong models contribute. Model: means of runs. Task: means of tasks.
+Where cells are missing (NaN, in all sides of a grid alike), means of runs and tasks are those of least squares.
 An undefined coefficient is NaN, never a number: too few free cells, or a side without variance.
 """
 
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from app.analysis.vocabulary import LEVELS, Level, Method
+from app.analysis import unbalanced
+from app.analysis.vocabulary import Level, Method
 
 Floats = NDArray[np.float64]
 
@@ -21,40 +23,59 @@ _DIGITS = 12  # ranks see centred scores rounded to this, so that rounding break
 
 
 class Sides(NamedTuple):
-    """A complete grid: predictor, target and, perhaps, rival predictor; each runs x tasks, no NaN."""
+    """Predictor, target and, perhaps, rival predictor; each runs x tasks, NaN in the same cells."""
 
     x: Floats
     y: Floats
     z: Floats | None
 
 
-def free_cells(runs: int, tasks: int, level: Level) -> int:
-    """Degrees of freedom that the level leaves to a grid of this shape."""
+def free_cells(scores: Floats, level: Level) -> int:
+    """Degrees of freedom that the level leaves to a runs x tasks grid."""
+    present = np.isfinite(scores)
+    cells, runs, tasks = int(present.sum()), int(present.any(1).sum()), int(present.any(0).sum())
     return {
-        "pooled": runs * tasks - 1,
-        "within_task": (runs - 1) * tasks,
-        "doubly_centred": (runs - 1) * (tasks - 1),
+        "pooled": cells - 1,
+        "within_task": cells - tasks,
+        "doubly_centred": cells - runs - tasks + 1,
         "model": runs - 1,
         "task": tasks - 1,
     }[level]
 
 
 def values(scores: Floats, level: Level) -> Floats:
-    """What is correlated at `level`: a runs x tasks grid centred, or averaged, as a flat array."""
-    if level == "model":
-        return scores.mean(1)
-    if level == "task":
-        return scores.mean(0)
+    """What is correlated at `level`: a runs x tasks grid centred, or averaged, as a flat array of what is there."""
+    if level in ("model", "task"):
+        if not np.isnan(scores).any():
+            return scores.mean(1 if level == "model" else 0)
+        runs, tasks = (found[np.isfinite(found)] for found in unbalanced.effects(scores))
+        return runs if level == "model" else tasks + runs.mean()
+    found = centred(scores, level).ravel()
+    return found[np.isfinite(found)]
+
+
+def centred(scores: Floats, level: Level) -> Floats:
+    """The grid at one of the levels of cells, runs x tasks (x anything behind, each by itself)."""
+    holed = bool(np.isnan(scores).any())
     if level == "within_task":
-        return (scores - scores.mean(0)).ravel()
+        means = _column_means(scores) if holed else scores.mean(0)
+        return scores - means
     if level == "doubly_centred":
-        return (scores - scores.mean(0) - scores.mean(1, keepdims=True) + scores.mean()).ravel()
-    return scores.ravel()
+        if holed:
+            runs, tasks = unbalanced.effects(scores)
+            return scores - runs[:, None] - tasks
+        return scores - scores.mean(0) - scores.mean(1, keepdims=True) + scores.mean((0, 1))
+    return scores
+
+
+def _column_means(scores: Floats) -> Floats:
+    return np.nansum(scores, 0) / np.maximum(np.isfinite(scores).sum(0), 1)
 
 
 def flat(scores: Floats, level: Level) -> bool:
     """Whether nothing varies at `level`."""
-    return bool(values(scores, level).var() < _FLAT)
+    found = values(scores, level)
+    return bool(found.size and found.var() < _FLAT)
 
 
 def coefficient(a: Floats, b: Floats, method: Method) -> float:
@@ -78,7 +99,7 @@ def pearson(a: Floats, b: Floats) -> float:
 
 def at_level(a: Floats, b: Floats, level: Level, method: Method) -> float:
     """The coefficient of two runs x tasks grids at a level; NaN where the level leaves fewer than two free cells."""
-    if free_cells(a.shape[0], a.shape[1], level) < 2:
+    if free_cells(a, level) < 2:
         return float("nan")
     return coefficient(values(a, level), values(b, level), method)
 
@@ -102,7 +123,7 @@ def partial_given(a: Floats, b: Floats, given: Sequence[Floats], level: Level) -
     """
     p, q = values(a, level), values(b, level)
     held = [side - side.mean() for side in (values(side, level) for side in given if not flat(side, level))]
-    if free_cells(a.shape[0], a.shape[1], level) < 2 + len(held) or min(p.var(), q.var()) < _FLAT:
+    if free_cells(a, level) < 2 + len(held) or min(p.var(), q.var()) < _FLAT:
         return float("nan")
     rest = [side - side.mean() for side in (p, q)]
     if held:
@@ -128,21 +149,21 @@ def normal_scores(scores: Floats) -> Floats:
 
     Van der Waerden's scores (1952).
     """
-    ranks = stats.rankdata(scores.round(_DIGITS), axis=0)
-    return np.asarray(special.ndtri(ranks / (scores.shape[0] + 1)))
+    ranks = stats.rankdata(scores.round(_DIGITS), axis=0, nan_policy="omit")
+    return np.asarray(special.ndtri(ranks / (np.isfinite(scores).sum(0) + 1)))
 
 
 def influence(a: Floats, b: Floats, level: Level) -> Floats:
     """The influence of each cell on Pearson's r at a cell level (pooled, within task, doubly centred); mean 0.
 
     With a and b standardised at the level: a b - r (a^2 + b^2) / 2 (Devlin, Gnanadesikan and Kettenring 1975,
-    doi:10.1093/biomet/62.3.531). Shape runs x tasks.
+    doi:10.1093/biomet/62.3.531). Shape runs x tasks, NaN where the cell is missing.
     """
-    p, q = values(a, level).reshape(a.shape), values(b, level).reshape(b.shape)
+    p, q = centred(a, level), centred(b, level)
     if level == "pooled":
-        p, q = p - p.mean(), q - q.mean()
-    p, q = p / np.sqrt((p * p).mean()), q / np.sqrt((q * q).mean())
-    r = (p * q).mean()
+        p, q = p - np.nanmean(p), q - np.nanmean(q)
+    p, q = p / np.sqrt(np.nanmean(p * p)), q / np.sqrt(np.nanmean(q * q))
+    r = np.nanmean(p * q)
     return p * q - r / 2 * (p * p + q * q)
 
 
@@ -151,15 +172,22 @@ def pearson_of_weights(a: Floats, b: Floats, runs: Floats, tasks: Floats) -> Flo
 
     `a`, `b`: runs x tasks. `runs`: weightings x runs, `tasks`: weightings x tasks, none negative; a weight of 0 leaves
     one out. Returns levels x weightings, NaN where undefined. The cost is a few matrix products instead of one pass
-    through the grid for each weighting.
+    through the grid for each weighting; where cells are missing, small systems of equations besides.
     """
+    if np.isnan(a).any():
+        ab, aa, bb, free = unbalanced.moments(a, b, runs, tasks)
+        return _quotients(ab, aa, bb, free < 2)
     w, u = runs / runs.sum(1, keepdims=True), tasks / tasks.sum(1, keepdims=True)
     a, b = a - a.mean(), b - b.mean()  # every level ignores a shift; small numbers keep the digits
     ab, aa, bb = _moments(a, b, w, u), _moments(a, a, w, u), _moments(b, b, w, u)
+    i, j = (runs > 0).sum(1), (tasks > 0).sum(1)
+    free = np.stack([i * j - 1, (i - 1) * j, (i - 1) * (j - 1), i - 1, j - 1])
+    return _quotients(ab, aa, bb, free < 2)
+
+
+def _quotients(ab: Floats, aa: Floats, bb: Floats, few: NDArray[np.bool_]) -> Floats:
     flat = np.minimum(aa, bb) < _FLAT
     r = np.clip(ab / np.sqrt(np.where(flat, 1, aa * bb)), -1, 1)
-    counts = np.stack([(runs > 0).sum(1), (tasks > 0).sum(1)], 1)
-    few = np.array([[free_cells(int(i), int(t), level) < 2 for i, t in counts] for level in LEVELS])
     return np.where(flat | few, np.nan, r)
 
 

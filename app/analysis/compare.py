@@ -123,7 +123,7 @@ def _differ(a: pa.Table, b: pa.Table) -> dict[str, tuple[str, str]]:
 
 
 def _joint(both: list[pa.Table], shared: set[tuple[str, str]], cluster_by: str, filters: list[str]) -> _Joint:
-    """The complete grid of cells that both have, of intact base models where an answer rests on these."""
+    """The grid of cells that both have, of intact base models where an answer rests on these."""
     found = [grids.cells(table, cluster_by) for table in both]
     keep = [np.array([key in shared for key in _keys(table)], np.bool_) for table in both]
     if INTACT_FILTER in filters:
@@ -139,10 +139,13 @@ def _joint(both: list[pa.Table], shared: set[tuple[str, str]], cluster_by: str, 
         ]
     parts = [cells.where(mask) for cells, mask in zip(found, keep, strict=True)]
     rival = all(np.isfinite(part.z).any() for part in parts)
-    made = [grids.complete(part, rival) for part in parts]
+    made = [grids.gridded(part, rival) for part in parts]
     runs = [run for run in made[0].runs if run in made[1].runs]
     tasks = [task for task in made[0].tasks if task in made[1].tasks]
     sides = [_part(grid, runs, tasks) for grid in made]
+    missing = np.isnan(sides[0].x) | np.isnan(sides[1].x)
+    for side in (side for both_sides in sides for side in both_sides if side is not None):
+        side[missing] = np.nan
     names = [made[0].cluster_names[made[0].clusters[made[0].runs.index(run)]] for run in runs]
     known, numbers = np.unique(np.array(names, np.str_), return_inverse=True)
     notes = tuple(dict.fromkeys(note for grid in made for note in grid.notes))
@@ -169,9 +172,7 @@ def _moved(a: Side, b: Side, joint: _Joint, level: Level, statistic: str, cluste
 
     runs, tasks = joint.a.y.shape
     if not runs * tasks:
-        return Moved(
-            level, statistic, own_a, own_b, None, None, None, None, "not estimable: no complete cells in common"
-        )
+        return Moved(level, statistic, own_a, own_b, None, None, None, None, "not estimable: no cells in common")
     change = value(joint.b) - value(joint.a)
     if not np.isfinite(change):
         return Moved(level, statistic, own_a, own_b, None, None, None, None, "not estimable in one of the two")

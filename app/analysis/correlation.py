@@ -91,10 +91,10 @@ def _rows(
     found: grids.Cells, facts: es.Facts, subset: Subset, conditions: tuple[str, str, str | None], cluster_by: str
 ) -> Iterator[dict[str, object]]:
     x, _, z = conditions
-    plain = es.Estimates(grids.complete(found, rival=False), facts)
+    plain = es.Estimates(grids.gridded(found, rival=False), facts)
     has_rival = z is not None and bool(np.isfinite(found.z).any())
-    rival = es.Estimates(grids.complete(found, rival=True), facts) if has_rival else None
-    if rival and np.array_equal(rival.grid.sides.x, plain.grid.sides.x):
+    rival = es.Estimates(grids.gridded(found, rival=True), facts) if has_rival else None
+    if rival and np.array_equal(rival.grid.sides.x, plain.grid.sides.x, equal_nan=True):
         plain = rival  # z is missing nowhere: one grid serves both
     for level in subset.levels:
         refused = _refused(plain.grid, facts, subset, level, cluster_by)
@@ -150,7 +150,7 @@ def _further(found: es.Estimates, level: Level, x: str, z: str | None) -> Iterat
 
 
 def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str, refused: _Refused) -> dict[str, object]:
-    runs, tasks = grid.shape
+    _, tasks = grid.shape
     clusters = len(grid.cluster_names)
     made = measure.replicates(refused.interval == "")
     defined = bool(np.isfinite(made.estimate)) and not refused.estimate
@@ -183,7 +183,7 @@ def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str, ref
         "p_holm": None,
         "q_value": None,
         "tests": "",
-        "n": runs * tasks,
+        "n": grid.pairs,
         "n_clusters": clusters,
         "n_tasks": tasks,
         "df": found.df if found else None,
@@ -195,7 +195,7 @@ def _row(grid: grids.Grid, level: Level, measure: _Measure, cluster_by: str, ref
 def _undefined(grid: grids.Grid, level: Level, otherwise: str) -> str:
     runs, tasks = grid.shape
     if not runs * tasks:
-        return "no complete cells that vary"
-    if co.free_cells(runs, tasks, level) < 2:
+        return "no pairs that vary"
+    if co.free_cells(grid.sides.x, level) < 2:
         return f"too few for this level (runs: {runs}, tasks: {tasks})"
     return otherwise or "a side has no variance at this level"

@@ -78,7 +78,7 @@ class Estimates:
     def beyond(self, level: Level, deleting: bool) -> jk.Replicates:
         """x with y, given z, the size of the models and the tasks' chance level."""
         given = (self.grid.sides.x, self.grid.sides.y, *self._held().values())
-        if len(given) < 5 or not np.isfinite(given).all() or not given[0].size:
+        if len(given) < 5 or self.unsized() or not given[0].size:
             return jk.Replicates(float("nan"), np.empty(0), np.empty(0), 0.0)
 
         def statistic(given: Sequence[co.Floats]) -> float:
@@ -90,7 +90,7 @@ class Estimates:
 
     def unsized(self) -> str:
         """Why `beyond` is undefined, where that is not for want of variance."""
-        known = all(np.isfinite(side).all() for side in self._held().values())
+        known = all(np.isfinite(side).sum() == self.grid.pairs for side in self._held().values())
         return "" if known else "the size of some model is not known"
 
     def unheld(self, level: Level) -> str:
@@ -102,8 +102,9 @@ class Estimates:
         x, _, z = self.grid.sides
         if z is None:
             return {}
-        params = np.array([self._facts.params[run] for run in self.grid.runs])[:, None] + np.zeros_like(x)
-        chance = np.array([self._facts.chance[task] for task in self.grid.tasks])[None] + np.zeros_like(x)
+        there = np.where(np.isfinite(x), 0, np.nan)
+        params = np.array([self._facts.params[run] for run in self.grid.runs])[:, None] + there
+        chance = np.array([self._facts.chance[task] for task in self.grid.tasks])[None] + there
         return {"zero-shot": z, "log params": params, "chance": chance}
 
     def delta(self, level: Level, method: Method, deleting: bool) -> jk.Replicates:

@@ -58,11 +58,12 @@ def _draw(pairs: pa.Table, rows: list[Row], said: Answer) -> Figure:
     left.set_title(f"Pairs as they are: {_r(find(rows, 'pooled', filter=subset))}", fontsize=10.5)
     left.set(xlabel=f"{x_name}\n(score, 0 = chance)", ylabel=f"{y_name} (score, 0 = chance)")
     found = grids.cells(pairs, "family")
-    grid = grids.complete(found, rival=False)
+    grid = grids.gridded(found, rival=False)
     if grid.sides.x.size:
         x, y = co.values(grid.sides.x, "doubly_centred"), co.values(grid.sides.y, "doubly_centred")
         names = np.array(grid.cluster_names, np.str_)[grid.clusters]
-        panel(right, x, y, np.repeat(names, len(grid.tasks)), families)
+        there = np.isfinite(grid.sides.x).ravel()
+        panel(right, x, y, np.repeat(names, len(grid.tasks))[there], families)
     right.set_title(f"Task and model means removed: {_r(find(rows, 'doubly_centred', filter=subset))}", fontsize=10.5)
     right.set(xlabel=f"{x_name}\n(rest after task and model means)", ylabel=f"{y_name} (rest)")
     if families:

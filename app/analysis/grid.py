@@ -1,8 +1,9 @@
-"""Pairs as a complete grid of runs x tasks, because centring and deleting need every cell.
+"""Pairs as a grid of runs x tasks, for centring and deleting; nothing is ever filled in.
 
-Where cells are missing, the run or the task with the largest share of missing cells is left out until none is
-missing, in whichever of a few orders keeps most: nothing is filled in. Then runs and tasks on which x or y does not
-vary are left out too. What was left out is named in `notes`, which every estimate carries.
+Runs and tasks on which x or y does not vary are left out. Cells that are missing stay so: correlations centre by least
+squares over those that are there. What needs every cell (components of variance) takes a complete part: the run or the
+task with the largest share of missing cells is left out until none is missing, in whichever of a few orders keeps most.
+What was left out is named in `notes`, which every estimate carries.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Grid:
-    """A complete grid; `clusters` numbers the cluster of each run from 0."""
+    """Sides are NaN where a pair is missing; `clusters` numbers the cluster of each run from 0."""
 
     sides: Sides
     clusters: NDArray[np.int64]
@@ -56,6 +57,11 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         """Runs, tasks."""
         return len(self.clusters), len(self.tasks)
+
+    @property
+    def pairs(self) -> int:
+        """Cells that are there."""
+        return int(np.isfinite(self.sides.x).sum())
 
 
 def cells(pairs: pa.Table, cluster_by: str) -> Cells:
@@ -85,8 +91,17 @@ def run_names(pairs: pa.Table) -> list[str]:
     return [base if run is None else run if run.startswith(base) else f"{base} / {run}" for base, run in both]
 
 
+def gridded(found: Cells, rival: bool) -> Grid:
+    """All pairs that have x and y; `rival`: z is needed too."""
+    return _grid(found, rival, whole=False)
+
+
 def complete(found: Cells, rival: bool) -> Grid:
     """The largest complete grid that leaving out runs and tasks one by one comes to; `rival`: z is needed too."""
+    return _grid(found, rival, whole=True)
+
+
+def _grid(found: Cells, rival: bool, *, whole: bool) -> Grid:
     runs, row = np.unique(found.runs, return_inverse=True)
     tasks, column = np.unique(found.tasks, return_inverse=True)
     x, y, z = (np.full((len(runs), len(tasks)), np.nan) for _ in range(3))
@@ -95,9 +110,10 @@ def complete(found: Cells, rival: bool) -> Grid:
     cluster[row] = found.clusters
     present = np.isfinite(x) & np.isfinite(y) & (np.isfinite(z) if rival else True)
     lost = int((~present).sum())
-    i, j = _without_holes(present)
+    x[~present] = y[~present] = z[~present] = np.nan
+    i, j = _without_holes(present) if whole else (np.arange(len(runs)), np.arange(len(tasks)))
     notes = _left_out("with missing cells", runs, i, tasks, j)
-    if notes:
+    if lost:
         notes = (f"{lost} of {present.size} cells missing", *notes)
     kept_i, kept_j = _varying(x, y, i, j)
     notes += _left_out("without variance", runs[i], np.isin(i, kept_i), tasks[j], np.isin(j, kept_j))
@@ -143,12 +159,19 @@ def _varying(
     """
     while len(i) and len(j):
         parts = [side[np.ix_(i, j)] for side in (x, y)]
-        rows = np.all([part.var(1) > _FLAT for part in parts], 0) if len(j) > 1 else np.full(len(i), True)
-        columns = np.all([part.var(0) > _FLAT for part in parts], 0) if len(i) > 1 else np.full(len(j), True)
+        rows = np.all([_variance(part, 1) > _FLAT for part in parts], 0) if len(j) > 1 else np.full(len(i), True)
+        columns = np.all([_variance(part, 0) > _FLAT for part in parts], 0) if len(i) > 1 else np.full(len(j), True)
         if rows.all() and columns.all():
             break
         i, j = i[rows], j[columns]
     return (i, j) if len(i) and len(j) else (i[:0], j[:0])
+
+
+def _variance(part: Floats, axis: int) -> Floats:
+    """Over the cells that are there; 0 where none is."""
+    count = np.maximum(np.isfinite(part).sum(axis, keepdims=True), 1)
+    apart = part - np.nansum(part, axis, keepdims=True) / count
+    return (np.nansum(apart * apart, axis, keepdims=True) / count).squeeze(axis)
 
 
 def _left_out(

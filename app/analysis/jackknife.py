@@ -84,10 +84,10 @@ def interval(found: Replicates, *, fisher: bool, confidence: float = CONFIDENCE)
 
 
 def block_variance(psi: Floats, clusters: NDArray[np.int64]) -> float:
-    """Variance of a mean influence from the sums of its cluster x task blocks; `psi` is runs x tasks."""
+    """Variance of a mean influence from the sums of its cluster x task blocks; `psi` is runs x tasks, NaN: missing."""
     sums = np.zeros((int(clusters.max()) + 1, psi.shape[1]))
-    np.add.at(sums, clusters, psi)
-    return float((sums**2).sum() / psi.size**2)
+    np.add.at(sums, clusters, np.nan_to_num(psi))
+    return float((sums**2).sum() / np.isfinite(psi).sum() ** 2)
 
 
 def block_variance_r(a: Floats, b: Floats, level: Level, clusters: NDArray[np.int64]) -> float:

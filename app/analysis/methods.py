@@ -37,8 +37,9 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
         "Nothing is said of models from one base model, nor of tasks from one task. "
         f"Refusals: no interval below {MIN_TASKS} tasks or {MIN_CLUSTERS} clusters, nor where leaving one out makes "
         "the estimate undefined. Runs or tasks on which a side does not vary are left out of all levels and named. "
-        "Where cells are missing, a complete part of runs and tasks is used. An undefined estimate is "
-        "reported as such, never as a number.",
+        "Where cells are missing, means of runs and tasks are those of least squares over the cells that are there; "
+        "components of variance need a complete part of runs and tasks. An undefined estimate is reported as such, "
+        "never as a number.",
         _tests(rows),
     ]
     if any(row.boot_low is not None for row in rows):

@@ -40,7 +40,7 @@ def components(items: pa.Table, pairs: pa.Table, analysis: Analysis, study_name:
     for predictor, side in ((analysis.x, "x"), (analysis.baseline, "z")):
         known = side == "x" or given.pairs["z"].null_count < given.pairs.num_rows
         if predictor is not None and known and given.pairs.num_rows:
-            found = at.load(given, mask, analysis.cluster_by, rival=side == "z")
+            found = at.load(given, mask, analysis.cluster_by, rival=side == "z", whole=True)
             rows += [named | {"x": predictor} | row for row in _rows(found, given.pairs, side, analysis)]
     return tables.build("components", rows)
 

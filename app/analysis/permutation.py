@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.analysis.coefficients import Floats, values
+from app.analysis.coefficients import Floats, centred, values
 from app.analysis.vocabulary import Level
 
 LEVELS: tuple[Level, ...] = ("within_task", "doubly_centred")
@@ -44,10 +44,13 @@ def correlation(a: Floats, b: Floats, level: Level, bases: NDArray[np.int64], fa
     count = _arrangements(groups)
     if 1 / count > _ALPHA:
         return Permuted(None, f"no permutation test: {count} arrangements of bases cannot reach p < .05")
-    shape = x.shape
-    products = values(x, level).reshape(shape) @ values(y, level).reshape(shape).T
+    products = _filled(centred(x, level)) @ _filled(centred(y, level)).T
+    if np.isnan(x).any() or np.isnan(y).any():
+        # Base models that share few tasks have smaller sums, by chance alone.
+        shared = np.isfinite(x).astype(np.float64) @ np.isfinite(y).astype(np.float64).T
+        products = products / np.sqrt(np.maximum(shared, 1))
     orders = np.array(list(_all(groups))) if count <= ARRANGEMENTS else _some(groups)
-    found = np.abs(products[orders, np.arange(shape[0])].sum(1))
+    found = np.abs(products[orders, np.arange(len(products))].sum(1))
     observed = abs(float(np.trace(products)))
     return _told(found, observed, exact=count <= ARRANGEMENTS)
 
@@ -61,8 +64,8 @@ def difference(x: Floats, z: Floats, y: Floats, level: Level, families: NDArray[
     groups = int(families.max()) + 1
     if 2 / 2**groups > _ALPHA:
         return Permuted(None, f"no permutation test: {2**groups} ways to swap predictors cannot reach p < .05")
-    p, q, r = (_standardised(values(side, level)) for side in (x, z, y))
-    cells = ((p - q) * r).reshape(x.shape).sum(1) / r.size
+    p, q, r = (_standardised(centred(side, level), values(side, level)) for side in (x, z, y))
+    cells = _filled((p - q) * r).sum(1) / np.isfinite(r).sum()
     parts = np.bincount(families, cells, groups)
     exact = 2**groups <= ARRANGEMENTS
     if exact:
@@ -79,16 +82,21 @@ def _told(found: Floats, observed: float, *, exact: bool) -> Permuted:
 
 
 def _by_base(side: Floats, bases: NDArray[np.int64]) -> Floats:
-    """Means over the runs of each base."""
-    counts = np.bincount(bases)
-    sums = np.zeros((len(counts), side.shape[1]))
-    np.add.at(sums, bases, side)
-    return sums / counts[:, None]
+    """Means over the runs of each base that have the cell; NaN where none has."""
+    sums, counts = np.zeros((2, int(bases.max()) + 1, side.shape[1]))
+    np.add.at(sums, bases, _filled(side))
+    np.add.at(counts, bases, np.isfinite(side))
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
-def _standardised(flat: Floats) -> Floats:
-    flat = flat - flat.mean()
-    return flat / np.sqrt((flat * flat).mean())
+def _filled(side: Floats) -> Floats:
+    """A missing cell adds nothing to a sum."""
+    return np.nan_to_num(side)
+
+
+def _standardised(cells: Floats, flat: Floats) -> Floats:
+    cells, flat = cells - flat.mean(), flat - flat.mean()
+    return cells / np.sqrt((flat * flat).mean())
 
 
 def _sizes(groups: Sequence[NDArray[np.int64]]) -> list[list[int]]:

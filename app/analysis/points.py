@@ -1,7 +1,7 @@
 """What the page's plots draw, as compact JSON: every pair once, by columns, names by number.
 
 A score has four decimals: 2,700 pairs take some 200 kB. Doubly centred scores are computed here, not in the page, so
-that the plot shows exactly the cells of the reported correlation; a pair outside the complete grid has null.
+that the plot shows exactly the cells of the reported correlation; a pair outside its grid has null.
 """
 
 import json
@@ -80,15 +80,15 @@ def _short(value: float | None) -> float | None:
 
 
 def _centred(answering: pa.Table, pairs: pa.Table, runs: Sequence[str]) -> dict[str, object]:
-    """Doubly centred x, y and z of each pair that belongs to the complete grid of those that the answer rests on."""
+    """Doubly centred x, y and z of each pair that belongs to the grid of those that the answer rests on."""
     found = grids.cells(answering, "base")
-    grid = grids.complete(found, rival=bool(np.isfinite(found.z).any()))
+    grid = grids.gridded(found, rival=bool(np.isfinite(found.z).any()))
     row = {name: i for i, name in enumerate(grid.runs)}
     column = {name: j for j, name in enumerate(grid.tasks)}
     cells = [(row.get(run), column.get(task)) for run, task in zip(runs, pairs["task"].to_pylist(), strict=True)]
     made: dict[str, object] = {}
     for key, side in zip("xyz", grid.sides, strict=True):
-        flat = None if side is None or not side.size else co.values(side, "doubly_centred").reshape(side.shape)
+        flat = None if side is None or not side.size else co.centred(side, "doubly_centred")
         made[f"{key}_centred"] = [
             None if flat is None or i is None or j is None else _short(float(flat[i, j])) for i, j in cells
         ]

@@ -142,7 +142,7 @@ def judge(sides: co.Sides, clusters: NDArray[np.int64]) -> dict[Level, Judged]:
 def away_from_floor(sides: co.Sides) -> NDArray[np.bool_]:
     """Whether each task's median x, y and z all exceed the floor."""
     given = [side for side in sides if side is not None]
-    return np.all([np.median(side, 0) > FLOOR for side in given], 0)
+    return np.all([np.nanmedian(side, 0) > FLOOR for side in given], 0)
 
 
 def claimed(sides: co.Sides, clusters: NDArray[np.int64], found: Judged) -> int:

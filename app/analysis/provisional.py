@@ -25,7 +25,7 @@ class Provisional(NamedTuple):
     pairs: int
     """Finished."""
     runs: int
-    """Of the complete grid that the estimate rests on."""
+    """Of the grid that the estimate rests on, in which pairs may be missing."""
     tasks: int
 
 
@@ -37,7 +37,7 @@ def provisional(scores: Iterable[Mapping[str, object]], analysis: Analysis) -> P
         return None
     intact = grids.intact(made)
     answering = made.filter(pa.array(intact)) if intact.any() else made
-    grid = grids.complete(grids.cells(answering, analysis.cluster_by), rival=False)
+    grid = grids.gridded(grids.cells(answering, analysis.cluster_by), rival=False)
     runs, tasks = grid.shape
     if not runs * tasks:
         return None
@@ -57,7 +57,7 @@ def sentence(found: Provisional, planned: int) -> str:
     """In a line; marked as provisional until all `planned` pairs are there."""
     interval = "no interval yet" if found.low is None else f"95 % interval {number(found.low)} to {number(found.high)}"
     told = f"r = {number(found.estimate)}, {interval}, task and model means removed"
-    rests = f"{found.runs} models x {found.tasks} tasks are complete"
+    rests = f"{found.runs} models x {found.tasks} tasks"
     if found.pairs >= planned:
         return f"{told} ({rests})"
     return f"provisional, {found.pairs:,} of {planned:,} pairs: {told} ({rests}); it may still change"

@@ -282,8 +282,8 @@ _PARTS = {
     ),
     "missing": (
         "Missing cells",
-        "Cells are missing at random; runs and tasks are left out until none is missing. Studies that are left with "
-        "too few have no interval.",
+        "Cells are missing at random; effects of runs and tasks are those of least squares over the cells that are "
+        "there. Studies that are left with too few runs or tasks that vary have no interval.",
     ),
     "checkpoints": (
         "Checkpoints of one run",

@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     rejected: dict[str, bool]
     """Test -> whether it rejects at 5 %; a test that is not possible is left out."""
     kept: float
-    """Share of the cells that the complete grid has."""
+    """Share of the cells that the estimates rest on."""
 
 
 def experiment(case: Case, number: int) -> Outcome:
@@ -51,7 +51,7 @@ def experiment(case: Case, number: int) -> Outcome:
     kept = 1.0
     if case.missing:
         found = _with_holes(sides, clusters, case.missing, rng)
-        kept = found.sides.x.size / sides.x.size
+        kept = found.pairs / sides.x.size
         sides, clusters = found.sides, found.clusters
         if refusals.too_few(len(found.cluster_names), len(found.tasks), "base"):
             return Outcome((), {}, kept)
@@ -73,11 +73,11 @@ def _further(found: Sequence[further.Found]) -> Outcome:
 
 
 def _with_holes(sides: co.Sides, clusters: NDArray[np.int64], share: float, rng: np.random.Generator) -> grids.Grid:
-    """The complete grid of a study of which cells are missing."""
+    """A study of which cells are missing."""
     row, column = np.nonzero(rng.random(sides.x.shape) >= share)
     runs, tasks, names = (np.char.zfill(numbers.astype(np.str_), 4) for numbers in (row, column, clusters[row]))
     x, y, z = (sides.x if side is None else side for side in sides)
-    return grids.complete(grids.Cells(runs, tasks, names, x[row, column], y[row, column], z[row, column]), rival=True)
+    return grids.gridded(grids.Cells(runs, tasks, names, x[row, column], y[row, column], z[row, column]), rival=True)
 
 
 def _jack2(level: Level, found: power.Judged) -> list[Limits]:

@@ -46,7 +46,7 @@ class Tally(NamedTuple):
     covered: tuple[Covered, ...]
     rates: tuple[Rate, ...]
     kept: float
-    """Mean share of the cells that the complete grids have."""
+    """Mean share of the cells that the estimates rest on."""
 
     def find(self, method: str, statistic: str, level: Level) -> Covered | None:
         """The row of an interval, if any experiment has one."""

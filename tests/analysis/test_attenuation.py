@@ -231,6 +231,20 @@ def test_pairs_without_results_of_single_items_are_counted_by_task() -> None:
         assert row["n_tasks"] < 12
 
 
+def test_a_missing_pair_takes_no_other_with_it() -> None:
+    items, pairs = as_tables(*world(12, 12, 20))
+    base, task = (pairs[name][0].as_py() for name in ("base", "task"))
+    kept = [(row["base"], row["task"]) != (base, task) for row in items.select(["base", "task"]).to_pylist()]
+    whole, holed = rows((items, pairs)), rows((items.filter(pa.array(kept)), pairs.slice(1)))
+    assert whole.keys() == holed.keys()
+    of_all = {key: row for key, row in holed.items() if row["filter"] == "all"}
+    assert len(of_all) > 5
+    for key, row in of_all.items():
+        assert row["n"] == whole[key]["n"] - 1
+        assert row["estimate"] == pytest.approx(whole[key]["estimate"], abs=0.05)
+        assert "1 of 144 cells missing" in row["note"]
+
+
 def test_no_items_no_rows_and_constant_scores_no_number() -> None:
     given = as_tables(*world(4, 3, 5))
     assert at.corrected(given[0].slice(0, 0), given[1], Analysis(), "made") == []

@@ -213,7 +213,7 @@ def test_studies_without_a_common_pair_are_only_set_side_by_side() -> None:
     assert "no pair in common" in found.sentences[0]
     for one in found.moved:
         assert one.difference is None
-        assert one.note == "not estimable: no complete cells in common"
+        assert one.note == "not estimable: no cells in common"
         assert one.a.estimate is not None
 
 

@@ -167,7 +167,7 @@ def test_one_model_has_no_within_task_or_doubly_centred_estimate() -> None:
     ("world", "why"),
     [
         (World(families=1, bases=1, recipes=1, tasks=3), "one base model, so nothing can be said of base models"),
-        (World(families=1, bases=1, recipes=3, tasks=12), "no complete cells that vary"),
+        (World(families=1, bases=1, recipes=3, tasks=12), "no pairs that vary"),
         (MEDIUM._replace(tasks=1), "one task, so nothing can be said of tasks"),
     ],
 )
@@ -202,15 +202,16 @@ def test_a_task_on_which_all_score_alike_is_left_out_and_named(medium: pa.Table)
     assert "1 task without variance left out: task-03" in row["note"]
 
 
-def test_a_run_with_a_missing_cell_is_left_out_and_named(medium: pa.Table) -> None:
-    row = only(medium.slice(1), level="doubly_centred")
-    first = medium.slice(0, 1).to_pylist()[0]
-    assert row["n"] == 23 * 12
-    assert "1 of 288 cells missing" in row["note"]
-    assert f"left out: {first['run']}" in row["note"]
+def test_a_missing_cell_is_told_and_takes_no_other_with_it(medium: pa.Table) -> None:
+    for level in ("pooled", "within_task", "doubly_centred", "model", "task"):
+        whole, holed = only(medium, level=level), only(medium.slice(1), level=level)
+        assert (holed["n"], holed["n_tasks"], holed["n_clusters"]) == (287, 12, whole["n_clusters"])
+        assert holed["note"] == "1 of 288 cells missing"
+        for name in ("estimate", "ci_low", "ci_high", "boot_low", "boot_high"):
+            assert holed[name] == pytest.approx(whole[name], abs=0.05)
 
 
-def test_a_task_missing_for_most_runs_is_left_out_instead_of_the_runs(medium: pa.Table) -> None:
+def test_a_task_that_few_runs_have_is_left_out_instead_of_the_runs(medium: pa.Table) -> None:
     keep = [row for i, row in enumerate(medium.to_pylist()) if row["task"] != "task-05" or i < 20]
     row = only(tables.build("pairs", keep), level="doubly_centred")
     assert (row["n"], row["n_tasks"]) == (24 * 11, 11)
@@ -246,7 +247,7 @@ def test_a_score_that_is_not_a_number_counts_as_missing(medium: pa.Table) -> Non
     rows = medium.to_pylist()
     rows[5]["x"] = math.nan
     row = only(tables.build("pairs", rows), level="pooled")
-    assert row["n"] == 23 * 12
+    assert row["n"] == 287
     assert np.isfinite(row["estimate"])
 
 

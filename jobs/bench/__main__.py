@@ -66,7 +66,6 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m jobs.bench", description=__doc__)
     asked.add_argument("parts", nargs="*", help="left out: all")
     asked.add_argument("--out", type=Path, default=_ROOT / "docs", help="folder of bench.md and bench.json")
-    asked.add_argument("--date", default="", help="stated in the document")
     for one in fields(Options):
         asked.add_argument(f"--{one.name}", type=type(one.default), default=one.default)
     told = asked.parse_args()
@@ -80,7 +79,7 @@ def main() -> int:
     torch.set_num_threads(1)
     began = time.monotonic()
     section = measure(options)
-    section.machine = document.machine(told.date) | {"took": f"{time.monotonic() - began:.0f} s"}
+    section.machine = document.machine() | {"took": f"{time.monotonic() - began:.0f} s"}
     section.command = _command(told.parts, options)
     document.keep(name, section, told.out, tuple(_PARTS))
     print("\n".join(section.lines()))

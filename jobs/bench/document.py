@@ -5,6 +5,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -180,17 +181,17 @@ def _section(told: dict[str, object]) -> Section:
     return read
 
 
-def machine(day: str = "") -> dict[str, str]:
-    """What ran: processor, memory, versions, commit."""
+def machine() -> dict[str, str]:
+    """What ran: processor, memory, versions, commit, and the day."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES if _installed(name))
-    found = {
+    return {
         "processor": f"{_processor()}, {psutil.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "software": f"Python {platform.python_version()}, {versions}",
         "commit": _commit(),
+        "date": datetime.now(UTC).date().isoformat(),
     }
-    return found | ({"date": day} if day else {})
 
 
 def _installed(name: str) -> bool:
@@ -211,6 +212,10 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    asked = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
-    return told.replace("-dirty", " with changes") or "unknown"
+    """HEAD, and whether anything but the bench's own document differs from it."""
+    own = [f":(exclude)docs/bench.{ending}" for ending in ("md", "json")]
+    head, changed = (
+        subprocess.run(["git", "-C", str(_ROOT), *asked], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603, S607
+        for asked in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--", ".", *own])
+    )
+    return f"{head or 'unknown'}{' with changes' if changed else ''}"

@@ -111,8 +111,8 @@ def _grid(found: Cells, rival: bool, *, whole: bool) -> Grid:
     present = np.isfinite(x) & np.isfinite(y) & (np.isfinite(z) if rival else True)
     lost = int((~present).sum())
     x[~present] = y[~present] = z[~present] = np.nan
-    i, j = _without_holes(present) if whole else (np.arange(len(runs)), np.arange(len(tasks)))
-    notes = _left_out("with missing cells", runs, i, tasks, j)
+    i, j = _without_holes(present) if whole else (np.flatnonzero(present.any(1)), np.flatnonzero(present.any(0)))
+    notes = _left_out("with missing cells" if whole else "without a cell", runs, i, tasks, j)
     if lost:
         notes = (f"{lost} of {present.size} cells missing", *notes)
     kept_i, kept_j = _varying(x, y, i, j)

@@ -211,6 +211,14 @@ def test_a_missing_cell_is_told_and_takes_no_other_with_it(medium: pa.Table) -> 
             assert holed[name] == pytest.approx(whole[name], abs=0.05)
 
 
+def test_a_model_without_the_baseline_is_named_where_the_baseline_is_needed(medium: pa.Table) -> None:
+    first = medium["run"][0].as_py()
+    holed = edited(medium, lambda row: row | {"z": None} if row["run"] == first else row)
+    without, rival = only(holed, level="pooled"), only(holed, level="pooled", x="base-zero-shot")
+    assert (without["n"], without["note"]) == (288, "")
+    assert (rival["n"], rival["note"]) == (276, f"12 of 288 cells missing; 1 run without a cell left out: {first}")
+
+
 def test_a_task_that_few_runs_have_is_left_out_instead_of_the_runs(medium: pa.Table) -> None:
     keep = [row for i, row in enumerate(medium.to_pylist()) if row["task"] != "task-05" or i < 20]
     row = only(tables.build("pairs", keep), level="doubly_centred")

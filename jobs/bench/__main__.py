@@ -2,8 +2,8 @@
 
 Parts: scoring, generation, tuning, adapters, end-to-end, growth, peak (against what users have today, and as work
 grows), gpu (on a machine with one), schedule, cluster, cells, memory, statistics, demo (how the parts work together);
-left out: all of these. The path of a study file measures that study as demo does. `before REVISION` compares the demo
-study with the code of another revision. FEWTUNE_DATA_MIRROR names the mirror for studies on real data.
+left out: all of these. The path of a study file measures that study as demo does. `before REVISION [STUDY]` compares a
+study, demo if left out, with the code of another revision. FEWTUNE_DATA_MIRROR names the mirror for real data.
 """
 
 import os
@@ -69,8 +69,9 @@ def main() -> int:
     for one in fields(Options):
         asked.add_argument(f"--{one.name}", type=type(one.default), default=one.default)
     told = asked.parse_args()
-    if told.parts[:1] == ["before"] and len(told.parts) == 2:
-        name, measure = "before", partial(before.part, told.parts[1])
+    if told.parts[:1] == ["before"] and len(told.parts) in (2, 3):
+        revision, study_name = (*told.parts[1:], "demo")[:2]
+        name, measure = f"before-{study_name}", partial(before.part, revision, study_name)
     elif len(told.parts) == 1:
         name, measure = _part(told.parts[0])
     else:

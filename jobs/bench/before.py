@@ -1,4 +1,4 @@
-"""`python -m jobs.bench before REVISION`: the demo study with the code of another revision and with this one's.
+"""`python -m jobs.bench before REVISION [STUDY]`: a study with the code of another revision and with this one's.
 
 The other code lies in a worktree of its own and comes first on PYTHONPATH: the same interpreter, libraries and study
 file on both sides. Then the tables of both stores are compared, row by row.
@@ -22,13 +22,13 @@ from jobs.bench.measure import Gate
 from jobs.bench.spending import Spent, how, spend
 
 TABLES = ("scores", "pairs")
-_STUDY = Path("jobs") / "studies" / "demo.yaml"
+_STUDIES = Path("jobs") / "studies"
 _ROOT = Path(__file__).parents[2]
 _KEYS = ("base", "run", "task", "metric", "condition", "wording", "shots", "shot_seed")
 """What names a row, as far as a table has it."""
-_ABOUT = """`fewtune run` on the demo study of the older revision, in a fresh store, with the code of that revision and
-with this one's: seconds of all processes below each command. Tables are compared row by row over the columns that both
-have."""
+_ABOUT = """`fewtune run` on this study as the older revision has it, in a fresh store, with the code of that revision
+and with this one's: seconds of all processes below each command. Tables are compared row by row over the columns that
+both have."""
 
 
 class Difference(NamedTuple):
@@ -55,18 +55,21 @@ class Compared(NamedTuple):
     differences: Sequence[Difference]
 
 
-def part(revision: str, options: Options) -> Section:
-    """The section of `python -m jobs.bench before REVISION`."""
-    section = Section(f"The demo study, before and now ({revision})", _ABOUT)
+def part(revision: str, study: str, options: Options) -> Section:
+    """The section of `python -m jobs.bench before REVISION STUDY`; `study`: a name in jobs/studies."""
+    section = Section(f"The study {study}, before and now ({revision})", _ABOUT)
     with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root, _worktree(revision, Path(root)) as tree:
-        spent = {name: _run(name, code, tree / _STUDY, Path(root)) for name, code in _sides(tree).items()}
+        file = tree / _STUDIES / f"{study}.yaml"
+        if not file.is_file():
+            raise InputError(f"{revision} has no study {study} in {_STUDIES}: name one that it has")
+        spent = {name: _run(name, code, file, Path(root)) for name, code in _sides(tree).items()}
         for name in TABLES:
             read = [pq.read_table(Path(root) / side / "store" / "tables" / f"{name}.parquet") for side in spent]
             _tell(name, compared(read[0], read[1]), section)
     before, now = spent.values()
     section.targets[:0] = [
-        Target(f"demo study, CPU seconds at {revision} over now", before.cpu / now.cpu, 1.0),
-        Target(f"demo study, seconds at {revision} over now", before.wall / now.wall, 1.0),
+        Target(f"study {study}, CPU seconds at {revision} over now", before.cpu / now.cpu, 1.0),
+        Target(f"study {study}, seconds at {revision} over now", before.wall / now.wall, 1.0),
     ]
     times = Table(("code", "CPU seconds", "seconds", "CPU seconds of others"))
     times.rows += [(n, f"{s.cpu:.1f}", f"{s.wall:.1f}", f"{s.others:.0f}") for n, s in spent.items()]

@@ -3,7 +3,8 @@
 Whether it is tried follows from the device and the number of steps, never from a clock, so that a run repeated or
 resumed on like hardware computes alike. Compiled layers must give the logits and gradients that they gave before; what
 fails or differs is left as it was, and the record says why. On a CPU, compiling takes longer than tuning the models
-that are tuned there.
+that are tuned there. Liger's kernels are not used: applied to one model they change its classes for the whole process,
+and what they fuse beside the loss (norms, gates, rotations) the compiler fuses too.
 """
 
 from collections.abc import Iterable

@@ -6,9 +6,11 @@ import pytest
 import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 
-from app.analysis import attenuation, permutation, unbalanced
+from app.analysis import attenuation, permutation, power, unbalanced
 from app.analysis import coefficients as co
+from app.analysis.designs import balanced
 from app.analysis.vocabulary import LEVELS, METHODS, Level
+from app.analysis.worlds import World, draw, truth
 
 SHAPE = (11, 7)
 
@@ -67,10 +69,10 @@ def test_a_weight_of_two_is_a_run_or_a_task_that_stands_there_twice(seed: int) -
     found = co.pearson_of_weights(x, y, runs.astype(float), tasks.astype(float))
     several = np.flatnonzero(((runs > 0).sum(1) > 4) & ((tasks > 0).sum(1) > 4))
     assert several.size > 10
-    for draw in several:
-        take = np.ix_(np.repeat(np.arange(SHAPE[0]), runs[draw]), np.repeat(np.arange(SHAPE[1]), tasks[draw]))
+    for each in several:
+        take = np.ix_(np.repeat(np.arange(SHAPE[0]), runs[each]), np.repeat(np.arange(SHAPE[1]), tasks[each]))
         for place, level in enumerate(LEVELS):
-            assert found[place, draw] == pytest.approx(co.at_level(x[take], y[take], level, "pearson"), abs=1e-9)
+            assert found[place, each] == pytest.approx(co.at_level(x[take], y[take], level, "pearson"), abs=1e-9)
 
 
 def test_groups_without_a_common_cell_are_each_centred_by_themselves() -> None:
@@ -130,3 +132,25 @@ def rejections(missing: float, level: Level, count: int = 120) -> float:
 @pytest.mark.parametrize("level", permutation.LEVELS)
 def test_permutations_of_grids_with_missing_cells_reject_no_more_than_asked(level: Level) -> None:
     assert rejections(0.15, level) <= 0.05 + 2 * (0.05 * 0.95 / 120) ** 0.5
+
+
+def test_families_that_were_hardly_measured_widen_the_interval_which_still_covers() -> None:
+    design, world = balanced(6, 2, 1, 21, 100), World()
+    true = float(truth(world, 100, 4)[0][LEVELS.index("doubly_centred")])
+    widths, covered = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x, y, z = draw(design, world, rng)
+        whole = power.judge(co.Sides(x, y, z), design.clusters)["doubly_centred"].interval
+        for run in np.flatnonzero(design.clusters >= 3):  # half of the families have 4 of 21 tasks
+            lacking = rng.permutation(21)[4:]
+            for side in (x, y, z):
+                if side is not None:
+                    side[run, lacking] = np.nan
+        holed = power.judge(co.Sides(x, y, z), design.clusters)["doubly_centred"].interval
+        assert whole
+        assert holed
+        widths.append((holed.high - holed.low) / (whole.high - whole.low))
+        covered.append(holed.low <= true <= holed.high)
+    assert np.mean(covered) >= 0.92 - 2 * (0.92 * 0.08 / 60) ** 0.5
+    assert np.mean(widths) > 1.2

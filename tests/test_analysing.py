@@ -13,7 +13,6 @@ from made_store import made_store
 from app import stages
 from app.analysis import designs, outlook
 from app.analysis.answer import find, number, rows_of
-from app.analysis.gather import gather
 from app.plan import Plan
 from app.store import Store
 
@@ -93,7 +92,6 @@ def test_the_status_of_an_unfinished_study_shows_the_estimate_that_its_report_gi
         [sys.executable, "-m", "app.cli.main", "status", half.root],
         capture_output=True, text=True, check=True, env=environment | {"COLUMNS": "300", "NO_COLOR": "1"},
     ).stdout  # fmt: skip
-    half.write_table("scores", "tables/scores.parquet", gather(planned, half.records("evaluate")))
     row = find(rows_of(stages.correlate(planned, half).tables["correlations"]), "doubly_centred")
     assert row is not None
     estimate = f"r = {number(row.estimate)}, 95 % interval {number(row.ci_low)} to {number(row.ci_high)}"

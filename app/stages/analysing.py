@@ -83,11 +83,7 @@ def analyse(planned: Plan, store: Store, failures: Sequence[Ended] = ()) -> None
 
     Raises CellError where no evaluation is finished.
     """
-    scores = gather.gather(planned, store.records("evaluate"))
-    if scores.num_rows == 0:
-        raise CellError(f"no evaluation is finished in {store.root}, so there is nothing to correlate")
-    store.write_table("scores", "tables/scores.parquet", scores)
-    found = correlate(planned, store)
+    found, scores = _correlated(planned, store)
     facts = _facts(planned, store, failures, found)
     for name, content in report.render(
         found.pairs, found.tables["correlations"], scores, _analysis(planned), facts
@@ -96,9 +92,20 @@ def analyse(planned: Plan, store: Store, failures: Sequence[Ended] = ()) -> None
 
 
 def correlate(planned: Plan, store: Store) -> Found:
-    """All statistics from the scores table and the responses; every table of them is written."""
+    """All statistics from the records of the plan's evaluations and their responses; every table is written.
+
+    Raises CellError where no evaluation is finished.
+    """
+    return _correlated(planned, store)[0]
+
+
+def _correlated(planned: Plan, store: Store) -> tuple[Found, pa.Table]:
+    """The statistics, and the scores that they rest on."""
     analysis, study = _analysis(planned), planned.study.name
-    scores = store.read_table("scores", "tables/scores.parquet")
+    scores = gather.gather(planned, store.records("evaluate"))
+    if scores.num_rows == 0:
+        raise CellError(f"no evaluation is finished in {store.root}, so there is nothing to correlate")
+    store.write_table("scores", "tables/scores.parquet", scores)
     made = pairs.pairs(scores, analysis)
     with ThreadPoolExecutor(_READERS) as pool:
         answered = items.items(made.table, analysis, evidence.responses(planned, store), pool)
@@ -107,7 +114,7 @@ def correlate(planned: Plan, store: Store) -> Found:
     found = statistics(scores, made, answered, analysis, study)
     for name, table in found.tables.items():
         store.write_table(name, f"tables/{name}.parquet", table)
-    return found
+    return found, scores
 
 
 def statistics(scores: pa.Table, made: pairs.Pairs, answered: items.Items, analysis: Analysis, study: str) -> Found:

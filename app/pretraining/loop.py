@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from app.errors import CellError, InputError, StoreError
 from app.identity import fingerprint
+from app.models.states import write_state
 from app.plan import LadderSpec
 from app.pretraining import corpus, ladder, tokenizer
 from app.pretraining.muon import Muon
@@ -207,8 +208,7 @@ class _Run:
             "adam": self.adam.state_dict(),
             "muon": self.muon.state(),
         }
-        with partial.open("wb") as stream:  # of a full disk torch's own says that its position is unexpected
-            torch.save(saved, stream)
+        write_state(partial, saved)
         os.replace(partial, state)
 
     def _load(self, state: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from app.errors import CellError
+from app.models.states import write_state
 from app.tuning.encoding import Encoded
 from app.tuning.kernels import quicken
 from app.tuning.loss import shared
@@ -191,8 +192,7 @@ def _save(path: Path, hands: Stepper, losses: list[float]) -> None:
         "generator": torch.get_rng_state(),  # dropout
         "generators": [torch.cuda.get_rng_state(hands.device)] if hands.device.type == "cuda" else [],
     }
-    with path.open("wb") as stream:  # of a full disk torch's own says that its position is unexpected
-        torch.save(state, stream)
+    write_state(path, state)
 
 
 def _restore(path: Path, hands: Stepper) -> list[float]:

@@ -20,6 +20,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from app.errors import CellError
+from app.models.states import write_state
 from app.tuning.encoding import Encoded
 from app.tuning.loop import Report, Result, Schedule, batches, divide, rate, told
 from app.tuning.loss import shared
@@ -327,14 +328,12 @@ def _check(model: PeftModel, members: Mapping[str, Member]) -> None:
 
 
 def _save(path: Path, adapters: Sequence[_Adapter], optimiser: torch.optim.Optimizer) -> None:
-    torch.save(
-        {
-            "weights": {adapter.name: adapter.weights.detach() for adapter in adapters},
-            "losses": {adapter.name: adapter.losses for adapter in adapters},
-            "optimiser": optimiser.state_dict(),
-        },
-        path,
-    )
+    state = {
+        "weights": {adapter.name: adapter.weights.detach() for adapter in adapters},
+        "losses": {adapter.name: adapter.losses for adapter in adapters},
+        "optimiser": optimiser.state_dict(),
+    }
+    write_state(path, state)
 
 
 def _restore(path: Path, adapters: Sequence[_Adapter], optimiser: torch.optim.Optimizer) -> None:

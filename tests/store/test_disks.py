@@ -80,6 +80,19 @@ def test_a_full_disk_leaves_the_old_files_and_nothing_half_written(tmp_path: Pat
     ]
 
 
+def test_a_state_that_finds_no_room_says_so(tmp_path: Path) -> None:
+    code = textwrap.dedent("""\
+        from pathlib import Path
+        import torch
+        from app.models.states import write_state
+        state = Path(sys.argv[1], "state")
+        attempt("large", lambda: write_state(state, {"weights": torch.zeros(10**6)}))
+        attempt("small", lambda: write_state(state, {"weights": torch.zeros(10)}))
+        print(len(torch.load(state, weights_only=True)["weights"]))
+    """)
+    assert on_a_small_disk(code, tmp_path / "disk").splitlines() == ["large disk full for now", "small done", "10"]
+
+
 def test_a_full_temporary_disk_uploads_nothing_half(tmp_path: Path, s3_port: int, prefix: str) -> None:
     code = textwrap.dedent("""\
         tempfile.tempdir = sys.argv[1]

@@ -112,9 +112,9 @@ def _grid(found: Cells, rival: bool, *, whole: bool) -> Grid:
     lost = int((~present).sum())
     x[~present] = y[~present] = z[~present] = np.nan
     i, j = _without_holes(present) if whole else (np.flatnonzero(present.any(1)), np.flatnonzero(present.any(0)))
-    notes = _left_out("with missing cells" if whole else "without a cell", runs, i, tasks, j)
+    notes = _left_out("with missing cells" if whole else "without a pair", runs, i, tasks, j)
     if lost:
-        notes = (f"{lost} of {present.size} cells missing", *notes)
+        notes = (f"no pair in {lost:,} of {present.size:,} cells", *notes)
     kept_i, kept_j = _varying(x, y, i, j)
     notes += _left_out("without variance", runs[i], np.isin(i, kept_i), tasks[j], np.isin(j, kept_j))
     take = np.ix_(kept_i, kept_j)

@@ -242,7 +242,7 @@ def test_a_missing_pair_takes_no_other_with_it() -> None:
     for key, row in of_all.items():
         assert row["n"] == whole[key]["n"] - 1
         assert row["estimate"] == pytest.approx(whole[key]["estimate"], abs=0.05)
-        assert "1 of 144 cells missing" in row["note"]
+        assert "no pair in 1 of 144 cells" in row["note"]
 
 
 def test_no_items_no_rows_and_constant_scores_no_number() -> None:

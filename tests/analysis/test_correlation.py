@@ -206,7 +206,7 @@ def test_a_missing_cell_is_told_and_takes_no_other_with_it(medium: pa.Table) -> 
     for level in ("pooled", "within_task", "doubly_centred", "model", "task"):
         whole, holed = only(medium, level=level), only(medium.slice(1), level=level)
         assert (holed["n"], holed["n_tasks"], holed["n_clusters"]) == (287, 12, whole["n_clusters"])
-        assert holed["note"] == "1 of 288 cells missing"
+        assert holed["note"] == "no pair in 1 of 288 cells"
         for name in ("estimate", "ci_low", "ci_high", "boot_low", "boot_high"):
             assert holed[name] == pytest.approx(whole[name], abs=0.05)
 
@@ -216,7 +216,7 @@ def test_a_model_without_the_baseline_is_named_where_the_baseline_is_needed(medi
     holed = edited(medium, lambda row: row | {"z": None} if row["run"] == first else row)
     without, rival = only(holed, level="pooled"), only(holed, level="pooled", x="base-zero-shot")
     assert (without["n"], without["note"]) == (288, "")
-    assert (rival["n"], rival["note"]) == (276, f"12 of 288 cells missing; 1 run without a cell left out: {first}")
+    assert (rival["n"], rival["note"]) == (276, f"no pair in 12 of 288 cells; 1 run without a pair left out: {first}")
 
 
 def test_a_task_that_few_runs_have_is_left_out_instead_of_the_runs(medium: pa.Table) -> None:

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from app.errors import CellError, InputError, StoreError
 from app.identity import fingerprint
+from app.models.loading import LoadedModel, ModelSource, save_checkpoint
 from app.models.states import write_state
 from app.plan import LadderSpec
 from app.pretraining import corpus, ladder, tokenizer
@@ -251,16 +252,8 @@ def _schedule(step: int, steps: int) -> float:
 
 
 def _save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
-    """Weights, configuration and tokenizer beside `folder`, then renamed: a folder that exists is complete."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    model.eval()
-    try:
-        model.save_pretrained(partial)
-        tokenizer.build().save_pretrained(partial)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # a disk that filled up meanwhile is given its room back
+    """Weights, configuration and tokenizer, in the place of what is there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    source = ModelSource("checkpoint", str(folder))
+    save_checkpoint(LoadedModel(model.eval(), tokenizer.build(), "cpu", source), folder)

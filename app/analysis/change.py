@@ -63,6 +63,9 @@ def _families(rows: Sequence[Row], main: Row) -> Iterator[Change]:
     if main.n_clusters < MIN_CLUSTERS or main.ci_low is None:
         yield Change("Other families", "unknown", f"{said}; too few to say what holds for others.")
         return
+    if any(row.ci_low is None for _, row in given):
+        yield Change("Other families", "unknown", f"{said}; what is left then is too little for an interval.")
+        return
     lost = [row.filter.split("!=")[1] for _, row in given if _covers(row, 0) and not _covers(main, 0)]
     named = f"; without {', '.join(lost)} the interval holds 0" if lost else ""
     yield Change("Other families", "open" if lost or low * high < 0 else "holds", f"{said}{named}.")

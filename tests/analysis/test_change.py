@@ -55,6 +55,16 @@ def test_the_range_without_one_family_is_that_of_the_rows() -> None:
     assert f"between {min(estimates):.2f} and {max(estimates):.2f}".replace("-", "−") in said
 
 
+def test_what_has_no_interval_is_not_said_to_hold_zero() -> None:
+    rows = made()
+    main = primary(rows)
+    lone = next(row for row in rows if row.filter.startswith("family!=") and like(row, main))
+    bare = edited(tuple(edited(rows, main, ci_low=0.1, ci_high=0.5)), lone, ci_low=None, ci_high=None)
+    found = named(changes(bare, 10, 10), "Other families")
+    assert found.standing == "unknown"
+    assert found.said.endswith("; what is left then is too little for an interval.")
+
+
 def test_a_family_without_which_the_interval_holds_zero_opens_the_answer() -> None:
     rows = made()
     main = primary(rows)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.analysis import unbalanced
 from app.analysis.coefficients import Floats, centred, values
 from app.analysis.vocabulary import Level
 
@@ -36,15 +37,15 @@ class Permuted(NamedTuple):
 def correlation(a: Floats, b: Floats, level: Level, bases: NDArray[np.int64], families: NDArray[np.int64]) -> Permuted:
     """Whether base models' profiles in `a` go with their own rows in `b`; both are runs x tasks.
 
-    `bases` and `families` number those of each run from 0.
+    A base model's `a` is the same in all of its runs. `bases` and `families` number those of each run from 0.
     """
-    x, y = (_by_base(side, bases) for side in (a, b))
-    family = _by_base(families[:, None].astype(np.float64), bases)[:, 0].astype(np.int64)
+    x, y = _by_base(a, bases), _by_base(_levelled(b, bases), bases)
+    family = families[np.unique(bases, return_index=True)[1]]
     groups = [np.flatnonzero(family == one) for one in range(int(family.max()) + 1)]
     count = _arrangements(groups)
     if 1 / count > _ALPHA:
         return Permuted(None, f"no permutation test: {count} arrangements of bases cannot reach p < .05")
-    products = _filled(centred(x, level)) @ _filled(centred(y, level)).T
+    products = np.nan_to_num(centred(x, level)) @ np.nan_to_num(centred(y, level)).T
     if np.isnan(x).any() or np.isnan(y).any():
         # Base models that share few tasks have smaller sums, by chance alone.
         shared = np.isfinite(x).astype(np.float64) @ np.isfinite(y).astype(np.float64).T
@@ -65,7 +66,7 @@ def difference(x: Floats, z: Floats, y: Floats, level: Level, families: NDArray[
     if 2 / 2**groups > _ALPHA:
         return Permuted(None, f"no permutation test: {2**groups} ways to swap predictors cannot reach p < .05")
     p, q, r = (_standardised(centred(side, level), values(side, level)) for side in (x, z, y))
-    cells = _filled((p - q) * r).sum(1) / np.isfinite(r).sum()
+    cells = np.nansum((p - q) * r, 1) / np.isfinite(r).sum()
     parts = np.bincount(families, cells, groups)
     exact = 2**groups <= ARRANGEMENTS
     if exact:
@@ -81,17 +82,23 @@ def _told(found: Floats, observed: float, *, exact: bool) -> Permuted:
     return Permuted(extreme / len(found) if exact else (1 + extreme) / (1 + len(found)), "")
 
 
+def _levelled(side: Floats, bases: NDArray[np.int64]) -> Floats:
+    """Where cells are missing, every run with the strength that its base's runs have on average.
+
+    Else a base would look weak on a task that its stronger runs lack.
+    """
+    if not np.isnan(side).any():
+        return side
+    strengths = unbalanced.effects(side)[0]
+    return side + (_by_base(strengths[:, None], bases)[bases, 0] - strengths)[:, None]
+
+
 def _by_base(side: Floats, bases: NDArray[np.int64]) -> Floats:
     """Means over the runs of each base that have the cell; NaN where none has."""
     sums, counts = np.zeros((2, int(bases.max()) + 1, side.shape[1]))
-    np.add.at(sums, bases, _filled(side))
+    np.add.at(sums, bases, np.nan_to_num(side))
     np.add.at(counts, bases, np.isfinite(side))
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-
-
-def _filled(side: Floats) -> Floats:
-    """A missing cell adds nothing to a sum."""
-    return np.nan_to_num(side)
 
 
 def _standardised(cells: Floats, flat: Floats) -> Floats:

@@ -12,7 +12,7 @@ from app.analysis import coefficients as co
 from app.analysis.answer import find, rows_of
 from app.analysis.correlation import correlations
 from app.analysis.pairs import pairs
-from app.analysis.vocabulary import LEVELS
+from app.analysis.vocabulary import LEVELS, Level
 from app.study import Analysis
 
 
@@ -61,6 +61,18 @@ def test_all_arrangements_of_bases_within_families_are_tried() -> None:
     runs = np.repeat(np.arange(6), 3)  # a base counts once, however many runs it has
     again = permutation.correlation(x[runs], y[runs], "doubly_centred", runs, family[runs])
     assert again.p == pytest.approx(found.p)
+
+
+@pytest.mark.parametrize("level", permutation.LEVELS)
+def test_which_runs_lack_a_task_says_nothing_of_their_base(level: Level) -> None:
+    rng = np.random.default_rng(8)
+    x, _, y, family = sides(World(families=3, bases=2, recipes=3, tasks=20), rng)
+    base = np.repeat(np.arange(6), 3)
+    missing = rng.random(x.shape) < 0.3
+    x[missing], y[missing] = np.nan, np.nan
+    found = permutation.correlation(x, y, level, base, family)
+    stronger = y + np.tile([-0.3, 0.0, 0.3], 6)[:, None]  # each base as strong as before on average
+    assert permutation.correlation(x, stronger, level, base, family).p == pytest.approx(found.p)
 
 
 def test_few_families_or_bases_allow_no_test() -> None:

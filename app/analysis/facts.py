@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from app.analysis.gains import Gained
 from app.analysis.outlook import Outlook
 
 
@@ -82,7 +83,7 @@ class Facts:
     """The table "limits"."""
     confounds: Sequence[NamedTuple] = ()
     """What differs between the two sides of pairs though it should not."""
-    gained: Sequence[NamedTuple] = ()
+    gained: Sequence[Gained] = ()
     """What the items that only tuned models solve have in common."""
     views: Sequence[ItemView] = ()
     """A sample of items for the explorer."""

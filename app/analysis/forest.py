@@ -99,10 +99,11 @@ def by_task(rows: Sequence[Row]) -> Forest:
 
 
 def corrected(rows: Sequence[Row]) -> Forest:
-    """Raw coefficients beside those corrected for item noise, for each level that has any; empty without them."""
+    """Raw coefficients beside those corrected for item noise, in the answer's subset; empty without any."""
     chosen: list[tuple[str, str, str, Row]] = []
+    subset = main_filter(rows)
     for row in rows:
-        if not row.method.startswith("pearson-corrected") or row.filter not in ("all", main_filter(rows)):
+        if not row.method.startswith("pearson-corrected") or row.filter != subset:
             continue
         group = LEVEL_NAMES.get(cast(Level, row.level), row.level)
         name = "difference" if row.method.endswith("-delta") else SHORT.get(row.x, row.x)

@@ -127,7 +127,7 @@ def _optional(facts: Facts, labels: dict[str, str]) -> Shown:
         "margins": item_summary.margins(facts.items),
         "splits": variances.splits(facts.components),
         "confounds": plain(facts.confounds),
-        "gained": plain(facts.gained),
+        "gained": facts.gained,
         "explored": explorer.compared(facts.views),
         "explored_by": explorer.compared_by(facts.views),
         "outcomes": list(explorer.OUTCOMES.values()),

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from app import tables
 from app.analysis.facts import ItemView
+from app.analysis.gains import Gained
 from app.analysis.outlook import Outlook, Width
 
 CORRELATED = {"task": (0.9, 0.85, 0.8), "model": (0.9, 0.8, 0.7), "cell": (0.6, 0.5, 0.35)}
@@ -119,16 +120,6 @@ def scores(world: World = World()) -> pa.Table:  # noqa: B008 - frozen
     return tables.build("scores", rows)
 
 
-class Gain(NamedTuple):
-    """What items that only the tuned models solve have in common, for one task."""
-
-    task: str
-    items: int
-    share: float
-    prompt_tokens: float
-    margin: float | None
-
-
 class Difference(NamedTuple):
     """What the two sides of pairs do not share."""
 
@@ -137,7 +128,11 @@ class Difference(NamedTuple):
     detail: str
 
 
-GAINED = [Gain("task-01", 40, 0.125, 61.5, -0.75), Gain("task-02", 12, 0.04, 80.0, None)]
+GAINED = [
+    Gained("all", "all items", 40, 5, 0.125, 1.0, 3),
+    Gained("task", "task-01", 40, 5, 0.125, 1.0, 3),
+    Gained("task", "task-02", 0, 0, None, None, 0),
+]
 CONFOUNDS = [Difference("prompts cut on one side", 12, "task-03 <few-shot>"), Difference("precision", 3, "bf16, f32")]
 
 OUTLOOK = Outlook(

@@ -22,6 +22,7 @@ from app.analysis.pairs import Pairs, pairs
 from app.analysis.plain import plain
 from app.analysis.report import render
 from app.analysis.variances import splits
+from app.analysis.vocabulary import INTACT_FILTER
 from app.study import Analysis
 
 NAMES = {"x": "base, few-shot", "y": "tuned, zero-shot"}
@@ -114,6 +115,8 @@ def test_corrected_coefficients_stand_below_the_raw_ones(made: tuple[Pairs, pa.T
     assert (refused.estimate, refused.bar.at) == ("–", None)
     assert "not estimable" in refused.note
     assert corrected([row for row in rows if not row.method.startswith("pearson-corrected")]).lines == []
+    both = [*rows, *(row._replace(filter=INTACT_FILTER) for row in rows if row.filter == "all")]
+    assert corrected(both).lines == lines  # a second set of equal names would say nothing of what it rests on
 
 
 def test_tasks_stand_in_the_order_of_their_correlation(made: tuple[Pairs, pa.Table, pa.Table]) -> None:

@@ -276,7 +276,7 @@ for (const [key, title] of [["task", "Task"], ["base", "Base model"], ["recipe",
 
 // ---------------------------------------------------------------- a small plot for each task
 function drawTiles() {
-  const S = 150, M = 22;
+  const S = 150, M = 24;
   const place = (v) => M + v * (S - M - 4), lift = (v) => S - M - v * (S - M - 4);
   const rows = names.task.map(() => []);
   for (let i = 0; i < N; i++) rows[C.task[i]].push(i);

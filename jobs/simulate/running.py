@@ -1,8 +1,11 @@
 """All experiments of all cases, in as many processes as asked for; each starts bare and imports this module."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from rich.console import Console
+from rich.progress import track
 
 from app.analysis.vocabulary import LEVELS
 from app.analysis.worlds import World, truth
@@ -10,6 +13,8 @@ from jobs.simulate import further
 from jobs.simulate.case import Case
 from jobs.simulate.experiment import Outcome, experiment
 from jobs.simulate.tally import Tally, tally
+
+_Made = TypeVar("_Made")
 
 _CHUNK = 25
 _TRUTH_ROUNDS = 8
@@ -36,7 +41,8 @@ def run(asked: Sequence[Case], experiments: int, workers: int) -> list[Tally]:
         true, made = [_truth(one) for one in worlds], [_several(one) for one in chunks]
     else:
         with get_context("spawn").Pool(workers) as pool:
-            true, made = pool.map(_truth, worlds, chunksize=1), pool.map(_several, chunks, chunksize=1)
+            true = _told(pool.imap(_truth, worlds), len(worlds), "true values")
+            made = _told(pool.imap(_several, chunks), len(chunks), "experiments")
     known = dict(zip(worlds, true, strict=True))
     found: list[Tally] = []
     outcomes = iter(made)
@@ -44,6 +50,11 @@ def run(asked: Sequence[Case], experiments: int, workers: int) -> list[Tally]:
         own = [one for _ in range(0, case.count(experiments), _CHUNK) for one in next(outcomes)]
         found.append(tally(case, own, known[_wanted(case)]))
     return found
+
+
+def _told(made: Iterable[_Made], count: int, what: str) -> list[_Made]:
+    """All that is made, in order; at a terminal with the share done and the time left."""
+    return list(track(made, what, total=count, console=Console(stderr=True), transient=True))
 
 
 def _several(given: tuple[Case, range]) -> list[Outcome]:

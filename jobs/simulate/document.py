@@ -88,9 +88,17 @@ def deviations(found: Sequence[Tally]) -> list[Bound]:
 def _deviations(found: Sequence[Tally]) -> list[str]:
     made = deviations(found)
     sides = {"Narrower than asked": [b for b in made if not b.safe], "Wider than asked": [b for b in made if b.safe]}
+    return [f"- {side}: {'; '.join(_gathered(mine)) or 'none'}." for side, mine in sides.items()]
+
+
+def _gathered(made: Sequence[Bound]) -> list[str]:
+    """One text for what deviates in several worlds."""
+    shares: dict[str, list[str]] = {}
+    for one in made:
+        shares.setdefault(one.what, []).append(_percent(one.share))
     return [
-        f"- {side}: {'; '.join(f'{one.what} {_percent(one.share)}' for one in mine) or 'none'}."
-        for side, mine in sides.items()
+        f"{what} {' to '.join(dict.fromkeys((own[0], own[-1])))}" + (f" in {len(own)} worlds" if len(own) > 1 else "")
+        for what, own in shares.items()
     ]
 
 

@@ -54,8 +54,12 @@ def _families(rows: Sequence[Row], main: Row) -> Iterator[Change]:
         and (row.level, row.method, row.x) == (main.level, main.method, main.x)
     ]
     given = sorted((row.estimate, row) for row in without if row.estimate is not None)
-    if not given:
+    if not without:
         yield Change("Other families", "unknown", "All base models are of one family: nothing is known of others.")
+        return
+    if not given:
+        said = "Whichever family is left out, too little remains for an estimate: nothing is known of others."
+        yield Change("Other families", "unknown", said)
         return
     (low, weakest), (high, _) = given[0], given[-1]
     name = weakest.filter.split("!=")[1]
@@ -66,14 +70,15 @@ def _families(rows: Sequence[Row], main: Row) -> Iterator[Change]:
     if any(row.ci_low is None for _, row in given):
         yield Change("Other families", "unknown", f"{said}; what is left then is too little for an interval.")
         return
-    lost = [row.filter.split("!=")[1] for _, row in given if _covers(row, 0) and not _covers(main, 0)]
-    named = f"; without {', '.join(lost)} the interval holds 0" if lost else ""
-    yield Change("Other families", "open" if lost or low * high < 0 else "holds", f"{said}{named}.")
+    other = {row.filter.split("!=")[1]: _side(row) for _, row in given if _side(row) != _side(main)}
+    verdict = "excludes 0" if not _side(main) else "says otherwise" if any(other.values()) else "holds 0"
+    named = f"; without {', '.join(other)} the interval {verdict}" if other else ""
+    yield Change("Other families", "open" if other or low * high < 0 else "holds", f"{said}{named}.")
 
 
 def _wider(main: Row) -> Iterator[Change]:
     if main.boot_low is not None and main.boot_high is not None:
-        same = main.ci_low is not None and _covers(main, 0) == (main.boot_low <= 0 <= main.boot_high)
+        same = main.ci_low is not None and _side(main) == _side_of(main.boot_low, main.boot_high)
         said = (
             f"The wider two-way bootstrap gives {number(main.boot_low)} to {number(main.boot_high)}"
             f"{'' if same else ', which does not say the same as the interval above'}."
@@ -82,7 +87,7 @@ def _wider(main: Row) -> Iterator[Change]:
     if main.p_permutation is not None:
         clear = main.p_permutation < 0.05
         said = f"Permutations that respect families give p {_p(main.p_permutation)}."
-        yield Change("Chance alone", "holds" if clear == (not _covers(main, 0)) else "open", said)
+        yield Change("Chance alone", "holds" if clear == bool(_side(main)) else "open", said)
 
 
 def _noise(rows: Sequence[Row], main: Row) -> Iterator[Change]:
@@ -102,7 +107,7 @@ def _scale(rows: Sequence[Row], main: Row) -> Iterator[Change]:
     normal = find(rows, main.level, "normal-scores", filter=main.filter, x=main.x)
     if normal is not None and normal.estimate is not None:
         known = normal.ci_low is not None and main.ci_low is not None
-        standing = "unknown" if not known else "holds" if _covers(normal, 0) == _covers(main, 0) else "open"
+        standing = "unknown" if not known else "holds" if _side(normal) == _side(main) else "open"
         said = f"On normal scores within each task, which take curvature away, r = {number(normal.estimate)}"
         yield Change("Another scale", standing, f"{said} {bounds(normal)}".rstrip() + ".")
 
@@ -116,7 +121,7 @@ def _floor(rows: Sequence[Row], main: Row) -> Iterator[Change]:
         said = "Too few tasks lie away from the floor to check the difference between the predictors."
         yield Change("Few-shot or zero-shot", "unknown", said)
         return
-    same = _covers(check, 0) == _covers(delta, 0)
+    same = _side(check) == _side(delta)
     said = (
         f"Few-shot less zero-shot is {number(check.estimate, signed=True)} {bounds(check, signed=True)} on the "
         f"{check.n_tasks} tasks away from the floor, {number(delta.estimate, signed=True)} on all"
@@ -143,8 +148,13 @@ def _pretraining(limits: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
     yield Change("Other pretraining", standing, said.replace("-", "−"))
 
 
-def _covers(row: Row, value: float) -> bool:
-    return row.ci_low is None or row.ci_high is None or row.ci_low <= value <= row.ci_high
+def _side(row: Row) -> int:
+    """1 where the row's interval lies above 0, -1 below, 0 where it holds 0 or there is none."""
+    return _side_of(row.ci_low, row.ci_high)
+
+
+def _side_of(low: float | None, high: float | None) -> int:
+    return 0 if low is None or high is None else int(low > 0) - int(high < 0)
 
 
 def _p(value: float) -> str:

@@ -31,9 +31,14 @@ class Sides(NamedTuple):
 
 
 def free_cells(scores: Floats, level: Level) -> int:
-    """Degrees of freedom that the level leaves to a runs x tasks grid."""
+    """Degrees of freedom that the level leaves to a runs x tasks grid.
+
+    None to means of groups that have no cell in common: nothing compares them.
+    """
     present = np.isfinite(scores)
     cells, runs, tasks = int(present.sum()), int(present.any(1).sum()), int(present.any(0).sum())
+    if level in ("model", "task") and apart(scores):
+        return 0
     return {
         "pooled": cells - 1,
         "within_task": cells - tasks,
@@ -41,6 +46,13 @@ def free_cells(scores: Floats, level: Level) -> int:
         "model": runs - 1,
         "task": tasks - 1,
     }[level]
+
+
+def apart(scores: Floats) -> bool:
+    """Whether a runs x tasks grid falls into groups of runs and tasks without a common cell."""
+    present = np.isfinite(scores).astype(np.float64)
+    runs, tasks = np.ones((1, present.shape[0])), np.ones((1, present.shape[1]))
+    return not bool(present.all() or unbalanced.joined(present, runs, tasks)[0])
 
 
 def values(scores: Floats, level: Level) -> Floats:
@@ -109,8 +121,10 @@ def concordance(a: Floats, b: Floats, level: Level) -> float:
 
     2 s_ab / (s_a^2 + s_b^2 + (mean a - mean b)^2), Lin 1989, doi:10.2307/2532051. Of centred scores it says nothing.
     """
+    if free_cells(a, level) < 2:
+        return float("nan")
     p, q = values(a, level), values(b, level)
-    if p.size < 3 or min(p.var(), q.var()) < _FLAT:
+    if min(p.var(), q.var()) < _FLAT:
         return float("nan")
     between = ((p - p.mean()) * (q - q.mean())).mean()
     return float(2 * between / (p.var() + q.var() + (p.mean() - q.mean()) ** 2))

@@ -179,7 +179,7 @@ def _moved(a: Side, b: Side, joint: _Joint, level: Level, statistic: str, cluste
     notes = list(joint.notes)
     interval = None
     clusters = len(joint.cluster_names)
-    if _same(joint):
+    if _same(joint, statistic):
         notes.insert(0, "the paired scores are the same in both")
     elif clusters < MIN_CLUSTERS or tasks < MIN_TASKS:
         kind = "families" if cluster_by == "family" else "base models"
@@ -187,7 +187,7 @@ def _moved(a: Side, b: Side, joint: _Joint, level: Level, statistic: str, cluste
     else:
         interval = jk.interval(_replicates(joint, value, change, level, statistic), fisher=False)
         if interval is None:
-            notes.insert(0, "no interval: undefined without some cluster or task")
+            notes.insert(0, "no interval: the change is exact or undefined without some cluster or task")
     limits = (interval.low, interval.high, interval.p_value) if interval else (None, None, None)
     return Moved(level, statistic, own_a, own_b, change, *limits, "; ".join(notes))
 
@@ -201,9 +201,10 @@ def _own(correlations: pa.Table, level: Level, statistic: str) -> Estimate:
     return Estimate(row.estimate, row.ci_low, row.ci_high, row.note)
 
 
-def _same(joint: _Joint) -> bool:
-    sides = zip(joint.a, joint.b, strict=True)
-    return all(mine is None or other is None or np.array_equal(mine, other) for mine, other in sides)
+def _same(joint: _Joint, statistic: str) -> bool:
+    """Whether the scores that a statistic is of are the same in both; z has no part in r."""
+    sides = list(zip(joint.a, joint.b, strict=True))[: 2 if statistic == "r" else 3]
+    return all(mine is None or other is None or np.array_equal(mine, other, equal_nan=True) for mine, other in sides)
 
 
 def _replicates(

@@ -196,6 +196,8 @@ def _undefined(grid: grids.Grid, level: Level, otherwise: str) -> str:
     runs, tasks = grid.shape
     if not runs * tasks:
         return "no pairs that vary"
+    if level in ("model", "task") and co.apart(grid.sides.x):
+        return "groups of runs and tasks have no cell in common, so nothing tells hard tasks from weak models"
     if co.free_cells(grid.sides.x, level) < 2:
         return f"too few for this level (runs: {runs}, tasks: {tasks})"
     return otherwise or "a side has no variance at this level"

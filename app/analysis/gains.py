@@ -50,7 +50,8 @@ def gained(items: pa.Table) -> list[Gained]:
     if not items.num_rows:
         return []
     x, y = (np.asarray(pc.fill_null(items[name], np.nan), np.float64) for name in "xy")
-    wrong, right = x == 0, (x == 0) & (y == 1)
+    judged = np.isfinite(x) & np.isfinite(y)
+    wrong, right = judged & (x == 0), (x == 0) & (y == 1)
     task = codes(items["task"])
     item = _of_two(task, codes(items["item"]))
     solved_before = np.zeros(int(item.max()) + 1, np.bool_)
@@ -58,7 +59,7 @@ def gained(items: pa.Table) -> list[Gained]:
     only = right & ~solved_before[item]
     overall = right.sum() / wrong.sum() if wrong.any() else 0.0
     made: list[Gained] = []
-    for by, group, mask in _groups(items, task, np.isfinite(x) & np.isfinite(y)):
+    for by, group, mask in _groups(items, task, judged):
         before, after = int((wrong & mask).sum()), int((right & mask).sum())
         share = after / before if before else None
         rate = share / float(overall) if share is not None and overall else None

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from app.analysis.coefficients import Floats
+from app.analysis.vocabulary import INTACT_FILTER
 
 Cells = dict[str, Any]
 PRIMARY = "primary"
@@ -49,5 +50,5 @@ def _family(row: Cells, main: str, x: str) -> str:
     declared = row["method"] == "pearson-delta" or (row["method"], row["x"]) == ("pearson", x)
     if declared and (row["level"], row["filter"]) == ("doubly_centred", main):
         return f"{PRIMARY}: {row['method']} of {row['x']}"
-    kind = str(row["filter"]).split(",")[-1].partition("=")[0]
+    kind = str(row["filter"]).removeprefix(f"{INTACT_FILTER},").partition("=")[0]
     return f"{row['method']} of {row['x']}, {_KINDS.get(kind, kind)}"

@@ -80,16 +80,22 @@ def _short(value: float | None) -> float | None:
 
 
 def _centred(answering: pa.Table, pairs: pa.Table, runs: Sequence[str]) -> dict[str, object]:
-    """Doubly centred x, y and z of each pair that belongs to the grid of those that the answer rests on."""
+    """Doubly centred x, y and z of each pair that belongs to the grid of those that the answer rests on.
+
+    z stands in a grid of its own, of the pairs that have it: where it is missing, x and y do not go with it.
+    """
     found = grids.cells(answering, "base")
-    grid = grids.gridded(found, rival=bool(np.isfinite(found.z).any()))
-    row = {name: i for i, name in enumerate(grid.runs)}
-    column = {name: j for j, name in enumerate(grid.tasks)}
-    cells = [(row.get(run), column.get(task)) for run, task in zip(runs, pairs["task"].to_pylist(), strict=True)]
-    made: dict[str, object] = {}
-    for key, side in zip("xyz", grid.sides, strict=True):
-        flat = None if side is None or not side.size else co.centred(side, "doubly_centred")
-        made[f"{key}_centred"] = [
-            None if flat is None or i is None or j is None else _short(float(flat[i, j])) for i, j in cells
-        ]
-    return made
+    plain, rival = (grids.gridded(found, rival=known) for known in (False, True))
+    places = list(zip(runs, pairs["task"].to_pylist(), strict=True))
+    x, y, _ = plain.sides
+    sides = {"x": (plain, x), "y": (plain, y), "z": (rival, rival.sides.z)}
+    return {f"{key}_centred": _placed(grid, side, places) for key, (grid, side) in sides.items()}
+
+
+def _placed(grid: grids.Grid, side: co.Floats | None, places: Sequence[tuple[str, str]]) -> list[float | None]:
+    if side is None or not side.size:
+        return [None] * len(places)
+    row, column = ({name: at for at, name in enumerate(names)} for names in (grid.runs, grid.tasks))
+    flat = co.centred(side, "doubly_centred")
+    cells = ((row.get(run), column.get(task)) for run, task in places)
+    return [None if i is None or j is None else _short(float(flat[i, j])) for i, j in cells]

@@ -178,7 +178,7 @@ def _told(design: Design, found: dict[Level, Judged]) -> dict[Level, Judged]:
     by, families = ("family" if design.cluster_by == "family" else "base"), int(design.families.max()) + 1
     return {
         level: one._replace(interval=None, rival_interval=None, delta=None)
-        if refusals.alike(level, len(design.bases), families, by)
+        if refusals.alike(level, len(design.models), families, by)
         else one
         for level, one in found.items()
     }

@@ -21,7 +21,7 @@ _AT_ONCE = 500  # weightings: their normal equations are tasks x tasks each
 class Moments(NamedTuple):
     """Weighted mean products of what is correlated at the five levels, and degrees of freedom: levels x weightings.
 
-    Levels: pooled, within task, doubly centred, model, task.
+    Levels: pooled, within task, doubly centred, model, task; the last two have none where cells do not join all.
     """
 
     ab: Floats
@@ -76,6 +76,22 @@ def effects(scores: Floats) -> tuple[Floats, Floats]:
     return a.reshape(-1, *scores.shape[2:]), b.reshape(-1, *scores.shape[2:])
 
 
+def joined(mask: Floats, runs: Floats, tasks: Floats) -> NDArray[np.bool_]:
+    """Whether, under each weighting, paths of common cells lead from every run and task to every other.
+
+    Where they do not, effects of runs in one group and in another are compared by nothing: each group's tasks would be
+    taken for equally hard. `mask`: runs x tasks, 1 where there is a cell; weightings as in `moments`.
+    """
+    there = tasks * (runs @ mask > 0) > 0
+    reached = np.zeros_like(there)
+    reached[np.arange(len(there)), there.argmax(1)] = True
+    while True:
+        further = (((reached @ mask.T > 0) * runs > 0) @ mask > 0) & there
+        if (further == reached).all():
+            return (reached == there).all(1)
+        reached = further
+
+
 def moments(a: Floats, b: Floats, runs: Floats, tasks: Floats) -> Moments:
     """For many weightings of runs and tasks at once.
 
@@ -96,7 +112,9 @@ def _moments(a: Floats, b: Floats, w: Floats, u: Floats) -> Moments:
     ab, aa, bb = (_products(one, other, layout) for one, other in ((p, q), (p, p), (q, q)))
     cells = ((w > 0) @ mask * (u > 0)).sum(1)
     rows, columns = (w > 0).sum(1), (u > 0).sum(1)
-    free = np.stack([cells - 1, cells - columns, cells - rows - columns + 1, rows - 1, columns - 1])
+    apart = ~joined(mask, w, u)
+    of_runs, of_tasks = (np.where(apart, 0, count - 1) for count in (rows, columns))
+    free = np.stack([cells - 1, cells - columns, cells - rows - columns + 1, of_runs, of_tasks])
     return Moments(ab, aa, bb, free.astype(np.int64))
 
 

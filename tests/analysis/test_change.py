@@ -75,6 +75,43 @@ def test_a_family_without_which_the_interval_holds_zero_opens_the_answer() -> No
     assert "without opt" in named(found, "Other families").said
 
 
+@pytest.mark.parametrize(
+    ("whole", "without", "said"),
+    [
+        ((0.1, 0.5), (-0.5, -0.1), "without opt the interval says otherwise."),
+        ((-0.1, 0.5), (0.1, 0.6), "without opt the interval excludes 0."),
+    ],
+)
+def test_a_family_without_which_the_answer_is_another_opens_it(
+    whole: tuple[float, float], without: tuple[float, float], said: str
+) -> None:
+    main = primary(made())
+    found = []
+    for row in made():
+        low, high = without if row.filter == "family!=opt" else whole
+        found.append(row._replace(ci_low=low, ci_high=high) if like(row, main) else row)
+    change = named(changes(found, 10, 10), "Other families")
+    assert change.standing == "open"
+    assert change.said.endswith(said)
+
+
+def test_families_of_one_base_model_each_are_not_called_one_family() -> None:
+    main = primary(made())
+    rows = [r._replace(estimate=None) if r.filter.startswith("family!=") and like(r, main) else r for r in made()]
+    change = named(changes(rows, 10, 10), "Other families")
+    assert change.standing == "unknown"
+    assert change.said.startswith("Whichever family is left out, too little remains")
+
+
+def test_normal_scores_that_say_the_opposite_open_the_answer() -> None:
+    rows = made()
+    normal = find(rows, "doubly_centred", "normal-scores")
+    assert normal is not None
+    sure = tuple(edited(rows, primary(rows), ci_low=0.1, ci_high=0.5))
+    found = changes(edited(sure, normal, ci_low=-0.5, ci_high=-0.1), 10, 10)
+    assert named(found, "Another scale").standing == "open"
+
+
 @pytest.mark.parametrize("families", [1, 3])
 def test_few_families_say_nothing_about_others(families: int) -> None:
     assert named(changes(made(families), 10, 10), "Other families").standing == "unknown"
@@ -121,8 +158,8 @@ def test_a_difference_that_the_floor_check_does_not_confirm_is_open() -> None:
     assert delta is not None
     assert check is not None
     sure = edited(rows, delta, ci_low=0.02, ci_high=0.2)
-    for low, standing in ((0.01, "holds"), (-0.01, "open")):
-        found = changes([r._replace(ci_low=low, ci_high=0.3) if r is check else r for r in sure], 10, 10)
+    for low, high, standing in ((0.01, 0.3, "holds"), (-0.01, 0.3, "open"), (-0.3, -0.01, "open")):
+        found = changes([r._replace(ci_low=low, ci_high=high) if r is check else r for r in sure], 10, 10)
         assert named(found, "Few-shot or zero-shot").standing == standing
     found = changes([row for row in sure if row is not check], 10, 10)
     assert named(found, "Few-shot or zero-shot").standing == "unknown"

@@ -88,6 +88,15 @@ def test_a_study_is_the_same_as_itself() -> None:
     ]  # fmt: skip
 
 
+def test_scores_that_are_the_same_but_for_a_missing_cell_are_called_the_same() -> None:
+    holed = side("a", table().slice(1))
+    assert moved(compare(holed, holed._replace(name="b"))).note.startswith("the paired scores are the same in both")
+    other = side("b", changed(table(), lambda row: [row | {"z": row["z"] / 2}]))  # type: ignore[operator]
+    found = compare(first(), other)
+    assert moved(found).note.startswith("the paired scores are the same in both")  # z has no part in r
+    assert "the same" not in moved(found, statistic="delta").note
+
+
 def test_the_difference_is_that_of_the_studies_own_estimates_where_they_share_all_cells() -> None:
     before, after = table(), noisy(table(), 0.15)
     found = compare(first(), side("b", after))

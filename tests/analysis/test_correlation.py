@@ -211,6 +211,19 @@ def test_a_missing_cell_is_told_and_takes_no_other_with_it(medium: pa.Table) -> 
             assert holed[name] == pytest.approx(whole[name], abs=0.05)
 
 
+def test_recipes_with_no_task_in_common_have_no_correlation_of_means(medium: pa.Table) -> None:
+    recipes = sorted(set(medium["recipe"].to_pylist()))
+    keep = [row for row in medium.to_pylist() if (row["task"] < "task-06") == (row["recipe"] == recipes[0])]
+    found = correlations(tables.build("pairs", keep), Analysis(), "made").to_pylist()
+    for level in ("model", "task"):
+        row = next(row for row in found if (row["level"], row["method"], row["filter"]) == (level, "pearson", "all"))
+        assert (row["estimate"], row["ci_low"], row["boot_low"]) == (None, None, None)
+        assert row["note"].startswith("not estimable: groups of runs and tasks have no cell in common")
+    wanted = ("doubly_centred", "pearson", "all", "base-few-shot")
+    (row,) = (row for row in found if (row["level"], row["method"], row["filter"], row["x"]) == wanted)
+    assert row["estimate"] is not None
+
+
 def test_a_model_without_the_baseline_is_named_where_the_baseline_is_needed(medium: pa.Table) -> None:
     first = medium["run"][0].as_py()
     holed = edited(medium, lambda row: row | {"z": None} if row["run"] == first else row)

@@ -223,6 +223,13 @@ def test_the_swap_test_that_is_foretold_goes_by_families_as_the_reports_own_does
     assert "swap" in experiment(Case("six families", "difference", six, EQUAL), 0).rejected
 
 
+def test_checkpoints_taken_for_clusters_have_no_interval_where_the_report_gives_none() -> None:
+    found = simulate(balanced(6, 1, 1, 12, 50, checkpoints=2, cluster_by="checkpoint"), experiments=4, check=False)
+    assert {level: np.isfinite(found.at(level).half_width) for level in LEVELS} == {
+        "pooled": True, "within_task": False, "doubly_centred": True, "model": False, "task": True,
+    }  # fmt: skip
+
+
 def test_a_world_at_its_floor_supports_no_claim() -> None:
     advised = advice(simulate(balanced(6, 1, 2, 15, 200), AT_FLOOR, experiments=12), AT_FLOOR)
     assert any("no claim that few-shot is the better predictor" in warning for warning in advised.warnings)

@@ -257,7 +257,7 @@ def test_conditions_are_set_against_wordings(formats: dict[str, str]) -> None:
 def test_overlaps_are_listed_and_those_left_out_are_said_to_be(formats: dict[str, str]) -> None:
     text = formats["report.md"]
     assert "searched for 200 test items of 2 tasks" in text
-    assert "In one mixture up to 5 of them remain." in text
+    assert "At least 5 of them remain in one mixture." in text
     assert section(text, "Test items in mixtures")[1:] == [
         "| full | task-01 | task-07 | 100 | 3 | 5 | 11 | no |",
         "| lora | task-01 | task-07 | 100 | 3 | 5 | 11 | yes |",

@@ -12,7 +12,7 @@ from app.analysis import coefficients as co
 from app.analysis.answer import find, rows_of
 from app.analysis.correlation import correlations
 from app.analysis.pairs import pairs
-from app.analysis.vocabulary import LEVELS, Level
+from app.analysis.vocabulary import INTACT_FILTER, LEVELS, Level
 from app.study import Analysis
 
 
@@ -126,6 +126,14 @@ def test_adjusted_values_are_those_of_a_worked_example() -> None:
     assert [row["q_value"] for row in found[:4]] == pytest.approx([0.02, 0.04, 0.04, 0.02])
     assert (found[4]["tests"], found[4]["p_holm"]) == ("primary: pearson of x", pytest.approx(0.02))
     assert (found[5]["tests"], found[5]["p_holm"]) == ("", None)
+
+
+def test_a_comma_in_a_name_makes_no_family_of_tests_of_its_own() -> None:
+    filters = ["recipe=LoRA, r=8", "recipe=LoRA, r=16", f"{INTACT_FILTER},recipe=full"]
+    rows = [{"level": "pooled", "method": "pearson", "x": "x", "filter": name, "p_value": 0.02} for name in filters]
+    found = multiplicity.adjusted(rows, "all", "x")
+    assert {row["tests"] for row in found} == {"pearson of x, recipe"}
+    assert [row["p_holm"] for row in found] == pytest.approx([0.06] * 3)
 
 
 def test_adjusted_values_are_statsmodels() -> None:

@@ -86,6 +86,24 @@ def test_groups_without_a_common_cell_are_each_centred_by_themselves() -> None:
     assert found[LEVELS.index("doubly_centred"), 0] == pytest.approx(r, abs=1e-9)
 
 
+def test_nothing_compares_means_of_groups_without_a_common_cell() -> None:
+    x, y = sides(1, missing=0, shape=(8, 8))
+    apart = np.kron(np.eye(2), np.ones((4, 4))) == 0
+    joined = apart.copy()
+    joined[0, 7] = False  # one cell makes the groups comparable
+    for missing, defined in ((apart, False), (joined, True)):
+        a, b = (np.where(missing, np.nan, side) for side in (x, y))
+        assert co.apart(a) is not defined
+        weights = np.vstack([np.ones((2, 8)), 1 - np.eye(8)]), np.ones((10, 8))
+        found = co.pearson_of_weights(a, b, *weights)
+        for level in ("model", "task"):
+            for method in METHODS:
+                assert np.isfinite(co.at_level(a, b, level, method)) == defined
+            assert np.isfinite(co.concordance(a, b, level)) == defined
+            assert np.isfinite(found[LEVELS.index(level)]).tolist() == [defined] * 2 + [False] + [defined] * 7
+    assert not co.apart(x)
+
+
 def test_too_few_cells_give_no_coefficient() -> None:
     x, y = sides(2, missing=0, shape=(4, 4))
     x[~np.eye(4, dtype=bool)] = y[~np.eye(4, dtype=bool)] = np.nan

@@ -43,7 +43,7 @@ class Changes(NamedTuple):
     tested: int
     """Those with a standard error in both studies."""
     other_metric: int
-    """Those that cannot be compared: another metric or chance level."""
+    """Those that cannot be compared: another metric, chance level or best value."""
     beyond: list[Cell]
     """Changes of more than `BEYOND` standard errors, the surest first."""
 
@@ -51,11 +51,12 @@ class Changes(NamedTuple):
 def changes(a: pa.Table, b: pa.Table) -> list[Changes]:
     """The sides that both tables of pairs have, x and z once a base model and task, y once a run and task."""
     rows = [cast(list[Row], table.to_pylist()) for table in (a, b)]
+    ranges = [_ranges(table) for table in rows]
     found: list[tuple[str, int, list[Cell]]] = []
     for side in _NAMES:
         first, second = (_scores(table, side) for table in rows)
         shared = sorted(first.keys() & second.keys(), key=str)
-        alike = [key for key in shared if _alike(first[key], second[key])]
+        alike = [key for key in shared if _alike(first[key], second[key], *ranges)]
         cells = [_cell(side, key, first[key], second[key]) for key in alike]
         if shared:
             found.append((side, len(shared) - len(alike), cells))
@@ -83,8 +84,21 @@ def _scores(rows: list[Row], side: str) -> dict[tuple[str, str | None, str], Row
     }
 
 
-def _alike(a: Row, b: Row) -> bool:
-    return a["metric"] == b["metric"] and abs(a["chance"] - b["chance"]) < 1e-9
+def _alike(a: Row, b: Row, ranges_a: Mapping[str, float], ranges_b: Mapping[str, float]) -> bool:
+    if a["metric"] != b["metric"] or abs(a["chance"] - b["chance"]) > 1e-9:
+        return False
+    first, second = ranges_a.get(a["task"]), ranges_b.get(b["task"])
+    return first is None or second is None or math.isclose(first, second, rel_tol=1e-6)
+
+
+def _ranges(rows: list[Row]) -> dict[str, float]:
+    """Task to its range from chance to the best value, told from a score that is not at chance."""
+    return {
+        row["task"]: (row[f"{side}_raw"] - row["chance"]) / row[side]
+        for row in rows
+        for side in _NAMES
+        if row[side] is not None and abs(row[side]) > 1e-9
+    }
 
 
 def _cell(side: str, key: tuple[str, str | None, str], a: Row, b: Row) -> Cell:

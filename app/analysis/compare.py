@@ -243,6 +243,8 @@ def _scores_said(changed: Iterable[Changes]) -> str:
     tested, beyond = sum(part.tested for part in parts), sum(len(part.beyond) for part in parts)
     open_ = sum(part.tested for part in parts if part.largest > 0)  # a side that is the same was not measured anew
     sure = sum(cell.p_holm < 0.05 for part in parts for cell in part.beyond)
+    if not any(part.scores for part in parts):
+        return "No score can be compared: metric, chance level or best value are others."
     if all(part.largest == 0 for part in parts):
         return "Every score that both have is the same."
     if not tested:

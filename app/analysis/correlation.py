@@ -97,21 +97,24 @@ def _rows(
     if rival and np.array_equal(rival.grid.sides.x, plain.grid.sides.x, equal_nan=True):
         plain = rival  # z is missing nowhere: one grid serves both
     for level in subset.levels:
-        refused = _refused(plain.grid, facts, subset, level, cluster_by)
+        refused = _refused(plain.grid, found, facts, subset, level, cluster_by)
         for measure in _measures(plain, level, subset, x, None):
             yield _row(plain.grid, level, measure, cluster_by, refused)
         if rival is not None:
-            refused = _refused(rival.grid, facts, subset, level, cluster_by)
+            refused = _refused(rival.grid, found, facts, subset, level, cluster_by)
             for measure in _measures(rival, level, subset, x, z):
                 yield _row(rival.grid, level, measure, cluster_by, refused)
 
 
-def _refused(grid: grids.Grid, facts: es.Facts, subset: Subset, level: Level, cluster_by: str) -> _Refused:
-    bases, families = (len({named[run] for run in grid.runs}) for named in (facts.bases, facts.families))
+def _refused(
+    grid: grids.Grid, found: grids.Cells, facts: es.Facts, subset: Subset, level: Level, cluster_by: str
+) -> _Refused:
+    # Where nothing varies, what the scores were of says why: all runs of one base model have one x.
+    runs, all_tasks = grid.runs or tuple(map(str, np.unique(found.runs))), grid.tasks or np.unique(found.tasks)
+    bases, families = (len({named[run] for run in runs}) for named in (facts.bases, facts.families))
     few = too_few(len(grid.cluster_names), len(grid.tasks), cluster_by)
-    return _Refused(
-        "" if subset.of_one else lone(bases, len(grid.tasks)), few or alike(level, bases, families, cluster_by)
-    )
+    alone = "" if subset.of_one else lone(bases, len(all_tasks))
+    return _Refused(alone, few or alike(level, bases, families, cluster_by))
 
 
 def _measures(found: es.Estimates, level: Level, subset: Subset, x: str, z: str | None) -> Iterator[_Measure]:

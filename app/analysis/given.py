@@ -18,6 +18,7 @@ from app.errors import InputError
 from app.study import Analysis
 
 UNKNOWN = "not stated"
+ROLES = ("tune", "develop", "evaluate")
 X, Y, Z = "base-few-shot", "tuned-direct", "base-zero-shot"
 
 

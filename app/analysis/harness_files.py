@@ -15,6 +15,10 @@ from app.errors import InputError
 
 PERCENT = ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "rougeLsum")
 """Metrics that the harness reports from 0 to 100 where they exceed 1."""
+LOWER = (
+    "perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "brier_score", "ter", "wer", "cer", "mse",
+)  # fmt: skip
+"""Metrics of which less is better, for files that do not say so."""
 _MODEL = re.compile(r"(?:^|,)\s*(peft|delta|pretrained|model|path|engine)=([^,]+)")
 
 
@@ -80,16 +84,19 @@ def _result(path: Path) -> Result | None:
                 f"{path} lacks results, configs or n-shot: wanted a file of lm-evaluation-harness 0.4 or later"
             )
         return None
-    data = cast(dict[str, Any], data)
+    try:
+        return _read(cast(dict[str, Any], data), path)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
+        raise InputError(f"{path} has results in a form that is not known ({fault!r}): evaluate again") from fault
+
+
+def _read(data: Mapping[str, Any], path: Path) -> Result:
     given: Mapping[str, Any] = data.get("config") or {}
     arguments = given.get("model_args") or ""
     named = dict(_MODEL.findall(arguments)) if isinstance(arguments, str) else dict(arguments)
     model = str(data.get("model_name") or _first(named) or path.parent.name)
     adapter = str(named["pretrained"]) if {"peft", "delta"} & named.keys() and "pretrained" in named else ""
-    try:
-        tasks = {task.task: task for task in _tasks(data, path)}
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        raise InputError(f"{path} has results in a form that is not known ({fault!r}): evaluate again") from fault
+    tasks = {task.task: task for task in _tasks(data, path)}
     params, date = given.get("model_num_parameters"), data.get("date")
     return Result(
         path,
@@ -134,17 +141,23 @@ def _tasks(data: Mapping[str, Any], path: Path) -> Iterator[TaskResult]:
         yield TaskResult(
             task=task,
             shots=int(data["n-shot"][task]),
-            n=int(counted.get("effective") or entry.get("sample_len") or 0),
+            n=_count(counted.get("effective") or entry.get("sample_len") or 0),
             version=str((data.get("versions") or {}).get(task)),
             metrics={
                 name: measured
                 for name, measured in _metrics(entry).items()
-                if better.get(name.partition(",")[0]) is not False
+                if better.get(name.partition(",")[0], name.partition(",")[0] not in LOWER) is not False
             },
             multiple_choice=config.get("output_type") == "multiple_choice",
             choices=len(cast(list[object], choices)) if isinstance(choices, list) else 0,
             samples=path.with_name(f"samples_{task}_{date}.jsonl"),
         )
+
+
+def _count(value: Any) -> int:
+    if not 0 <= value < 2**62:
+        raise ValueError(f"{value} items")
+    return int(value)
 
 
 def _metrics(entry: Mapping[str, Any]) -> dict[str, Measured]:

@@ -6,12 +6,14 @@ model (`gpt2-xl-chat` was not made from `gpt2`), and anything that stays open is
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from app.analysis import table_file
+from app.analysis.given import ROLES
 from app.errors import InputError
+from app.grammar import some
 
 FORMAT = "a CSV, JSON or Parquet file with the columns tuned and base, and perhaps family, params, recipe"
 _SIZES = {"nano", "micro", "mini", "tiny", "small", "base", "medium", "large", "xl", "xxl", "deduped"}
@@ -66,13 +68,13 @@ def origins(bases: Sequence[str], tuned: Mapping[str, str], mapping: Path | None
             found[name] = Origin(near, "by its name")
         else:
             raise InputError(
-                f"which of {_some(bases)} was {name} tuned from? Its name does not tell: give --match FILE, {FORMAT}"
+                f"which of {some(bases)} was {name} tuned from? Its name does not tell: give --match FILE, {FORMAT}"
             )
     return found
 
 
 def task_facts(path: Path | None) -> dict[str, TaskFacts]:
-    """What a tasks file says of each task. Raises InputError for a column that is not known."""
+    """What a tasks file says of each task. Raises InputError for a column or role that is not known."""
     if path is None:
         return {}
     table = table_file.named(table_file.load(path), _TASKS, ("task",), path.name)
@@ -83,6 +85,9 @@ def task_facts(path: Path | None) -> dict[str, TaskFacts]:
     if len(set(names)) < len(names):
         again = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{path.name} has two rows for the task {again}: keep one")
+    for row, role in enumerate(texts.get("role", ())):
+        if role not in ROLES:
+            raise InputError(f"{path.name}, row {row + 1}: unknown role {role!r}; known are {', '.join(ROLES)}")
     return {
         name: TaskFacts(
             chance[row],
@@ -105,18 +110,18 @@ def _mapped(bases: Sequence[str], tuned: Mapping[str, str], path: Path) -> dict[
         place = f"{path.name}, row {row + 1}"
         for given, known, kind in ((name, tuned, "tuned"), (base, bases, "base")):
             if given not in known:
-                raise InputError(f"{place}: the {kind} model {given} has no results; those with some: {_some(known)}")
+                raise InputError(f"{place}: the {kind} model {given} has no results; those with some: {some(known)}")
         if name in found:
             raise InputError(f"{place}: {name} stands twice: keep one row")
         family = texts["family"][row] if "family" in texts else ""
         recipe = texts["recipe"][row] if "recipe" in texts else "tuned"
-        facts = (family, int(params[row] or 0))
+        facts = (family, table_file.whole(params[row], f"{place}: params"))
         if any(other.base == base and (other.family, other.params) != facts for other in found.values()):
             raise InputError(f"{place}: the base model {base} has two families or sizes: give it the same in all rows")
         found[name] = Origin(base, "as the mapping file says", *facts, recipe)
     absent = [name for name in tuned if name not in found]
     if absent:
-        raise InputError(f"{path.name} does not say what {_some(absent)} was tuned from: add a row for each")
+        raise InputError(f"{path.name} does not say what {some(absent)} was tuned from: add a row for each")
     return found
 
 
@@ -138,8 +143,3 @@ def _words(name: str) -> set[str]:
 
 def _sized(word: str) -> bool:
     return word in _SIZES or _SIZE.fullmatch(word) is not None
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")

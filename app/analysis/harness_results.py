@@ -16,6 +16,7 @@ from app.analysis.harness_files import PERCENT, Result
 from app.analysis.harness_items import Cell
 from app.analysis.harness_match import Origin, TaskFacts
 from app.errors import InputError
+from app.grammar import some
 from app.identity import fingerprint
 
 OPTIONS: Mapping[str, int] = {
@@ -39,14 +40,19 @@ def read(base: Path, tuned: Path, match: Path | None = None, tasks: Path | None 
     adapters = {result.model: result.adapter_of for result in sides[1]}
     origins = harness_match.origins(sorted({result.model for result in sides[0]}), adapters, match)
     facts = harness_match.task_facts(tasks)
-    told = [f"{name} was tuned from {one.base} ({one.how})." for name, one in sorted(origins.items())]
+    told: list[str] = []
     cells = _of_one_version([*_of_bases(sides[0], told), *_of_tuned(sides[1], told)], told)
     for condition, folder, need in (
         (X, base, "with demonstrations (n-shot above 0)"),
         (Y, tuned, "with n-shot 0"),
     ):
         if not any(cell.condition == condition for cell in cells):
-            raise InputError(f"{folder} has no results {need}: base few-shot is set against tuned zero-shot")
+            why = "".join(f" {reason}" for reason in told)
+            raise InputError(f"{folder} has no results {need}: base few-shot is set against tuned zero-shot.{why}")
+    told = [*(f"{name} was tuned from {one.base} ({one.how})." for name, one in sorted(origins.items())), *told]
+    absent = sorted(facts.keys() - {cell.result.task for cell in cells})
+    if absent:
+        told.append(f"{some(absent)} of the tasks file has no results: is the name as the harness spells it?")
     metrics = _metrics(cells, told)
     first = {task: next(iter(known)) for task, known in metrics.items()}
     joined = harness_items.join(STUDY, cells, origins, first, facts)
@@ -94,7 +100,7 @@ def _of_bases(results: Sequence[Result], told: list[str]) -> Iterator[Cell]:
             yield by_shots[most]._replace(condition=X)
     uneven = sorted(task for task, several in counts.items() if len(several) > 1)
     if uneven:
-        told.append(f"Base models saw different numbers of demonstrations on {_some(uneven)}.")
+        told.append(f"Base models saw different numbers of demonstrations on {some(uneven)}.")
 
 
 def _of_tuned(results: Sequence[Result], told: list[str]) -> Iterator[Cell]:
@@ -116,7 +122,7 @@ def _of_one_version(cells: Sequence[Cell], told: list[str]) -> list[Cell]:
     kept = {task: max(sorted(counts), key=counts.__getitem__) for task, counts in versions.items()}
     mixed = sorted(task for task, counts in versions.items() if len(counts) > 1)
     if mixed:
-        told.append(f"{_some(mixed)} has results of several versions: those of the rarer ones are left out.")
+        told.append(f"{some(mixed)}: results of the rarer of several versions are left out.")
     return [cell for cell in cells if cell.result.version == kept[cell.result.task]]
 
 
@@ -138,7 +144,7 @@ def _metrics(cells: Iterable[Cell], told: list[str]) -> dict[str, dict[str, floa
         if kept:
             found[task] = kept
         else:
-            told.append(f"{task} has no metric with a known best value ({_some(metrics)}) and is left out.")
+            told.append(f"{task} has no metric with a known best value ({some(metrics)}) and is left out.")
     return found
 
 
@@ -162,7 +168,7 @@ def _chances(joined: harness_items.Joined, facts: Mapping[str, TaskFacts], told:
             found[task] = 0.0
     if unknown:
         told.append(
-            f"The chance level of {_some(unknown)} is not known and counts as 0: give --tasks FILE, a table with the "
+            f"The chance level of {some(unknown)} is not known and counts as 0: give --tasks FILE, a table with the "
             "columns task and chance."
         )
     return found
@@ -219,8 +225,3 @@ def _cautions(sides: tuple[Sequence[Result], Sequence[Result]], origins: Mapping
             "No families are stated, so intervals treat base models as independent: a column family in the mapping "
             "file mends it."
         )
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")

@@ -26,7 +26,7 @@ def read(path: Path) -> dict[int, Sample]:
     Raises InputError for a damaged file.
     """
     found: dict[int, Sample] = {}
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -44,7 +44,7 @@ def read(path: Path) -> dict[int, Sample]:
                 found[item] = Sample(str(one.get("doc_hash") or ""), kept, options, _margin(one, options))
             except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
                 raise InputError(
-                    f"{path}:{number} is no per-item result of lm-evaluation-harness ({fault!r})"
+                    f"{path}:{number} is no per-item result of lm-evaluation-harness ({type(fault).__name__}: {fault})"
                 ) from fault
     return found
 
@@ -63,7 +63,7 @@ def seen(path: Path, wanted: Collection[int]) -> dict[int, Seen]:
     Raises InputError for a damaged file.
     """
     found: dict[int, Seen] = {}
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -74,7 +74,7 @@ def seen(path: Path, wanted: Collection[int]) -> dict[int, Seen]:
                     found[item] = told
             except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
                 raise InputError(
-                    f"{path}:{number} is no per-item result of lm-evaluation-harness ({fault!r})"
+                    f"{path}:{number} is no per-item result of lm-evaluation-harness ({type(fault).__name__}: {fault})"
                 ) from fault
     return found
 

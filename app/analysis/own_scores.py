@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from app import tables
 from app.analysis import given, table_file
-from app.analysis.given import UNKNOWN, Given, Own, X, Y, Z
+from app.analysis.given import ROLES, UNKNOWN, Given, Own, X, Y, Z
 from app.errors import InputError
+from app.grammar import some
 from app.identity import fingerprint, slug
 from app.study import Analysis
 
@@ -53,7 +54,6 @@ _SIDES = ((X, "few_shot", "few_shot_stderr"), (Z, "zero_shot", "zero_shot_stderr
 _WIDE = ("base", "task", "few_shot", "tuned_score")
 _LONG = ("base", "run", "task", "condition", "score")
 _ONLY_LONG, _ONLY_WIDE = {"score", "stderr", "shot_seed"}, {name for side in _SIDES for name in side[1:]}
-_ROLES = ("tune", "develop", "evaluate")
 
 
 class _Read(NamedTuple):
@@ -94,6 +94,7 @@ def read(path: Path) -> Own:
     if not made:
         raise InputError(f"{path} holds no score: every one is empty")
     _consistent(made, found)
+    _one_chance(found)
     analysis = given.settings(made, families="family" in found.texts)
     study = slug(path.stem) if any(letter.isalnum() and letter.isascii() for letter in path.stem) else "own-scores"
     return Own(given.scores(study, made, origin), analysis, tuple(_warnings(found, made)))
@@ -118,7 +119,7 @@ def _columns(table: pa.Table, origin: str) -> _Read:
         read_["run"] = ["" if value is None else str(value).strip() for value in table["run"].to_pylist()]
     counts = {name: table_file.numbers(table, name, origin) for name in here - set(words)}
     stated = {count for count in counts.get("shots", ()) if count}
-    shots = int(stated.pop()) if len(stated) == 1 else 0
+    shots = table_file.whole(stated.pop(), f"{origin}: shots") if len(stated) == 1 else 0
     return _Read(origin, read_, counts, table.num_rows, shots)
 
 
@@ -128,14 +129,16 @@ _TEXTS = ("base", "run", "task", "condition", "metric", "family", "recipe", "clu
 def _tuned(table: pa.Table) -> pa.Table:
     """`tuned` under the name that its values call for."""
     names = [
-        ("tuned_score" if _numeric(table[i].type) else "run") if name.strip().lower() == "tuned" else name
+        ("tuned_score" if _numeric(table[i]) else "run") if name.strip().lower() == "tuned" else name
         for i, name in enumerate(table.column_names)
     ]
     return table.rename_columns(names)
 
 
-def _numeric(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind))
+def _numeric(column: pa.ChunkedArray) -> bool:
+    """Whether most values are numbers: a single mark for "not computed" makes text of a whole column."""
+    values = [value for value in column.to_pylist() if value not in (None, "")]
+    return 2 * sum(table_file.number_of(value) is not None for value in values) >= len(values)
 
 
 def _wide(found: _Read) -> Iterator[Given]:
@@ -143,7 +146,7 @@ def _wide(found: _Read) -> Iterator[Given]:
         for condition, name, stderr in _SIDES:
             value = found.number(name, row)
             if value is not None:
-                run = found.text("run", row, "tuned") if condition == Y else None
+                run = found.text("run", row, f"{found.texts['base'][row]}-tuned") if condition == Y else None
                 yield _given(found, row, run, condition, value, stderr, name)
 
 
@@ -165,9 +168,12 @@ def _long(found: _Read) -> Iterator[Given]:
 def _given(found: _Read, row: int, run: str | None, condition: str, value: float, stderr: str, column: str) -> Given:
     place = f"{found.origin}, row {row + 1}, column {column}"
     role = found.text("role", row, "evaluate")
-    if role not in _ROLES:
-        raise InputError(f"{place}: unknown role {role!r}; known are {', '.join(_ROLES)}")
-    counts = {name: _whole(found, name, row, place) for name in ("n", "params", "shots", "shot_seed")}
+    if role not in ROLES:
+        raise InputError(f"{place}: unknown role {role!r}; known are {', '.join(ROLES)}")
+    counts = {
+        name: table_file.whole(found.number(name, row), f"{place}: {name}")
+        for name in ("n", "params", "shots", "shot_seed")
+    }
     high, error = found.number("high", row), found.number(stderr, row)
     return Given(
         base=found.texts["base"][row],
@@ -189,13 +195,6 @@ def _given(found: _Read, row: int, run: str | None, condition: str, value: float
         role=role,
         recipe=found.text("recipe", row, "tuned"),
     )
-
-
-def _whole(found: _Read, name: str, row: int, place: str) -> int:
-    value = found.number(name, row) or 0.0
-    if value < 0 or not value.is_integer():
-        raise InputError(f"{place}: {name} is {value:g}, wanted a whole number that is not negative")
-    return int(value)
 
 
 def _without_repeats(rows: Iterable[Given], repeated: tuple[str, ...]) -> list[Given]:
@@ -232,7 +231,29 @@ def _consistent(rows: Iterable[Given], found: _Read) -> None:
             before, place = known.setdefault((kind, name), (fact, one.place))
             if before != fact:
                 what = "two base models" if kind == "tuned model" else "two families or sizes"
-                raise InputError(f"{one.place}: the {kind} {name} has {what} ({before} at {place}, here {fact})")
+                mend = (
+                    "; give each tuned model a name of its own, or leave the column run out where each base model has "
+                    "one tuned model"
+                    if kind == "tuned model"
+                    else ""
+                )
+                raise InputError(f"{one.place}: the {kind} {name} has {what} ({before} at {place}, here {fact}){mend}")
+
+
+def _one_chance(found: _Read) -> None:
+    """Raise InputError where a task has two chance levels under one metric: an empty cell would count as 0."""
+    known: dict[tuple[str, str], tuple[float | None, int]] = {}
+    for row in range(found.rows):
+        task, level = found.texts["task"][row], found.number("chance", row)
+        before, first = known.setdefault((task, found.text("metric", row, "")), (level, row))
+        if before != level:
+            said = [
+                f"{'empty' if one is None else f'{one:g}'} in row {at + 1}"
+                for one, at in ((before, first), (level, row))
+            ]
+            raise InputError(
+                f"{found.origin}: the chance level of {task} is {' and '.join(said)}: give a task the same in all rows"
+            )
 
 
 def _of_scores(rows: pa.Table) -> Analysis:
@@ -251,6 +272,10 @@ def _warnings(found: _Read, rows: list[Given]) -> Iterator[str]:
             "No column chance: scores are not corrected for chance, and tasks with few options are easy for every "
             "model, which inflates pooled and task-level correlations."
         )
+    levels = zip(found.texts["task"], found.numbers.get("chance", ()), strict=False)
+    bare = sorted({task for task, level in levels if level is None})
+    if bare:
+        yield f"No chance level for {some(bare)}: these scores are not corrected for chance."
     if not any(one.condition == Z for one in rows):
         yield "No zero-shot scores of base models: whether few-shot scores predict better cannot be asked."
     if "n" not in found.numbers and not any(math.isfinite(one.stderr) for one in rows):

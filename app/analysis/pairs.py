@@ -201,7 +201,7 @@ def _unpaired(x: _Side | None, y: _Side | None, seeds: Mapping[str, int]) -> str
             return f"{name} is not a number"
         if side.seeds < seeds[name]:
             return f"{name} has {side.seeds} of {seeds[name]} demonstration seeds"
-    if x.n != y.n:
+    if not _as_many(x, y):
         return f"x was scored on {x.n} items, y on {y.n}"
     if abs(x.chance - y.chance) > 1e-9:
         return f"x has chance level {x.chance:.3f}, y {y.chance:.3f}"
@@ -210,8 +210,13 @@ def _unpaired(x: _Side | None, y: _Side | None, seeds: Mapping[str, int]) -> str
     return "" if x.chance < x.high else "chance is the best value: every answer is right"
 
 
+def _as_many(a: _Side, b: _Side) -> bool:
+    """Whether two sides rest on as many items; 0, which is not stated, goes with any number."""
+    return a.n == b.n or 0 in (a.n, b.n)
+
+
 def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis) -> dict[str, object]:
-    if z is not None and (z.n != x.n or not math.isfinite(z.value)):
+    if z is not None and (not _as_many(x, z) or not math.isfinite(z.value)):
         z = None
     names = ("study", "base", "family", "params", "run", "recipe", "format", "seed", "task", "cluster", "role")
     tuned = x if y.first["run"] is None else y
@@ -223,7 +228,7 @@ def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis) -> dict[str, o
         taken[f"{name}_stderr"] = None if side is None else side.stderr
     return taken | {
         "chance": x.chance,
-        "n": x.n,
+        "n": x.n or y.n,
         "x_condition": analysis.x,
         "y_condition": y.first["condition"],
         "wording": x.first["wording"],

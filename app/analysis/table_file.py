@@ -6,7 +6,9 @@ change every interval.
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +17,10 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from app.errors import InputError
+
+_INDEX = ("", "Unnamed: 0", "__index_level_0__")
+"""Columns in which pandas numbers the rows, unless it is told not to."""
+_TOO_LARGE = 2.0**62
 
 
 def load(path: Path) -> pa.Table:
@@ -28,12 +34,16 @@ def load(path: Path) -> pa.Table:
     if not path.is_file():
         raise InputError(f"{path} is not there: give a file of scores")
     try:
-        table = reader(path)
-    except (pa.ArrowException, OSError, UnicodeError, ValueError) as fault:
+        table = _text(reader(path))
+    except UnicodeError as fault:
+        raise InputError(f"{path} is not in UTF-8: save it as UTF-8") from fault
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as fault:
         raise InputError(f"{path} is no {path.suffix[1:]} table ({str(fault).splitlines()[0]})") from fault
     if not table.num_rows:
         raise InputError(f"{path} has no rows")
-    return table
+    if table.num_columns == 1 and ";" in table.column_names[0]:
+        raise InputError(f"{path} has one column, {table.column_names[0]}: separate columns by commas, not semicolons")
+    return table.select([place for place, name in enumerate(table.column_names) if name not in _INDEX])
 
 
 def named(table: pa.Table, synonyms: Mapping[str, Sequence[str]], required: Sequence[str], origin: str) -> pa.Table:
@@ -81,13 +91,34 @@ def numbers(table: pa.Table, name: str, origin: str) -> list[float | None]:
     for place, value in enumerate(column, 1):
         if value is None or value == "" or value != value:
             found.append(None)
-        elif isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        number = number_of(value)
+        if number is None:
             raise InputError(f"{origin}, row {place}: {name} is {value!r}, wanted a number")
-        elif value in (float("inf"), float("-inf")):
+        if math.isinf(number):
             raise InputError(f"{origin}, row {place}: {name} is infinite: leave a score that is unknown empty")
-        else:
-            found.append(float(value))
+        found.append(None if math.isnan(number) else number)
     return found
+
+
+def number_of(value: object) -> float | None:
+    """A number, also one that stands as text because a cell beside it is no number; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def whole(value: float | None, what: str) -> int:
+    """A count, 0 for None. Raises InputError, which begins with `what`, where it is negative, broken or too large."""
+    number = value or 0.0
+    if number >= _TOO_LARGE:
+        raise InputError(f"{what} is {number:g}, which is larger than any count")
+    if number < 0 or not number.is_integer():
+        raise InputError(f"{what} is {number:g}, wanted a whole number that is not negative")
+    return int(number)
 
 
 def _parquet(path: Path) -> pa.Table:
@@ -114,7 +145,30 @@ def _json(path: Path) -> pa.Table:
         raise ValueError("wanted a list of objects, one for each row")
     rows = cast(list[dict[str, object]], read)
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
+    return pa.table({name: _column([row.get(name) for row in rows]) for name in columns})
+
+
+def _column(values: list[object]) -> pa.Array:
+    """Values of several kinds become text, as in a CSV file: what is amiss is told where the column is read."""
+    kinds = {_kind(value) for value in values if value is not None}
+    if len(kinds) > 1:
+        return pa.array([None if value is None else str(value) for value in values])
+    # As floats: whole numbers of any size are told from counts that are too large where these are read.
+    return pa.array(values, pa.float64()) if kinds == {float} else pa.array(values)
+
+
+def _kind(value: object) -> type:
+    return float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
+
+
+def _text(table: pa.Table) -> pa.Table:
+    """Bytes as text. Raises UnicodeError where they are not in UTF-8."""
+    table.column_names  # noqa: B018 - decoded here, so that a fault is one of the file
+    for place, field in enumerate(table.schema):
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            words = [None if value is None else value.decode() for value in table[place].to_pylist()]
+            table = table.set_column(place, field.name, pa.array(words, pa.string()))
+    return table
 
 
 def _lines(text: str) -> list[str]:

@@ -65,7 +65,7 @@ def _changes(found: Comparison) -> Table:
         sure = sum(cell.p_holm < 0.05 for cell in one.beyond)
         mean = number(one.mean, signed=True)
         counts = (str(len(one.beyond)), str(sure)) if one.tested else ("–", "–")
-        shown.add_row(one.name, f"{one.scores:,}", mean, number(one.largest), *counts, one.largest_at)
+        shown.add_row(one.name, f"{one.scores:,}", mean, number(one.largest), *counts, Text(one.largest_at))
     return shown
 
 
@@ -88,7 +88,8 @@ def _cells(found: Comparison) -> list[Text]:
 
 def _alien(found: Comparison) -> list[Text]:
     def told(one: Changes) -> str:
-        return f"{one.other_metric:,} {one.name} scores have another metric or chance level and are not compared"
+        other = "another metric, chance level or best value"
+        return f"{one.other_metric:,} {one.name} scores have {other} and are not compared"
 
     return [Text(told(one), "yellow") for one in found.changes if one.other_metric]
 

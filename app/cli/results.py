@@ -46,8 +46,10 @@ def correlate(
         typer.Option("--tasks", show_default=False, help="Table with the columns task and chance, perhaps cluster."),
     ] = None,
     to: Annotated[
-        Path | None,
-        typer.Option("--out", show_default=False, help="Folder for the tables and the report of scores of one's own."),
+        str | None,
+        typer.Option(
+            "--out", show_default=False, help="Folder or URI for the tables and the report of scores of one's own."
+        ),
     ] = None,
 ) -> None:  # fmt: skip
     """Correlate pairs and print the coefficients with their intervals: of a store, or of any table of scores.
@@ -77,7 +79,7 @@ def correlate(
         raise InputError(
             "--match and --tasks go with --base and --tuned: a table of scores has columns for what they say"
         )
-    if place.lower().endswith(_TABLES):
+    if place.lower().endswith(_TABLES) or Path(place).is_file():
         from app.analysis import own_scores
 
         _own(own_scores.read(Path(place)), Path(place).name, to)
@@ -121,7 +123,7 @@ def _of_store(root: str) -> None:
     out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
 
 
-def _own(own: "Own", origin: str, to: Path | None) -> None:
+def _own(own: "Own", origin: str, to: str | None) -> None:
     """Print the correlations of given scores; with a folder, write tables and report there."""
     import sys
 
@@ -130,23 +132,25 @@ def _own(own: "Own", origin: str, to: Path | None) -> None:
     from app.analysis.terminal import correlation_lines
     from app.store import Store
 
-    if to is not None and (to / "store.json").exists():
-        raise InputError(f"{to} is a store: give another folder with --out")
-    found = own_report.analyse(own)
+    place = Store(to) if to is not None else None
+    if place is not None:
+        own_report.check(place)
+    try:
+        found = own_report.analyse(own)
+    except InputError:
+        for line in own.warnings:  # they may say why there is no pair
+            err.print(Text(line, style="yellow"), soft_wrap=True)
+        raise
     rows = rows_of(found.tables["correlations"])
     out.print(correlation_lines(found.tables["correlations"], filter=main_filter(rows)))
     said = answer(rows)
     out.print(" ".join(part for part in (said.sentence, said.rival) if part), soft_wrap=True)
-    for line in own.warnings:
+    for line in filter(None, (own_report.left_out(found), *own.warnings)):
         err.print(Text(line, style="yellow"), soft_wrap=True)
-    if to is None:
+    if place is None:
         out.print("tables and report: give --out FOLDER")
         return
-    place = Store(to)
-    for name, table in found.tables.items():
-        place.write_table(name, f"tables/{name}.parquet", table)
-    for name, content in own_report.files(own, found, ["fewtune", *map(shlex.quote, sys.argv[1:])], origin).items():
-        place.write_bytes(f"report/{name}", content)
+    own_report.write(place, own, found, ["fewtune", *map(shlex.quote, sys.argv[1:])], origin)
     out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
     out.print(f"report  {place.shown('report/index.html')}", soft_wrap=True)
 

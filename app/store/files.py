@@ -223,6 +223,17 @@ class Files:
                 for left in self.sizes(relative).keys() - made.keys():
                     self.filesystem.delete_file(self.path(left))
 
+    def is_file(self) -> bool:
+        """Whether the root itself is a file."""
+        with told(self.root, "looked up"):
+            return self.filesystem.get_file_info(self._prefix).type == fs.FileType.File
+
+    def delete_file(self, relative: str) -> None:
+        """Remove a file if it is there."""
+        if self.exists(relative):
+            with told(self._name(relative), "deleted"):
+                self.filesystem.delete_file(self.path(relative))
+
     def delete_folders(self, relative: str, prefix: str) -> None:
         """Remove the folders below `relative` whose names begin with `prefix`, with all that is in them."""
         with told(self._name(relative), "deleted"):

@@ -1,5 +1,6 @@
 """Two studies side by side: what changed beyond its error, and whether correlations moved with it."""
 
+import io
 import math
 from collections.abc import Callable
 from functools import cache
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from made_tables import World, scores
+from rich.console import Console
 from scipy import stats
 
 from app import tables
@@ -15,6 +17,7 @@ from app.analysis.changed_cells import changes, holm
 from app.analysis.compare import Comparison, Moved, Side, compare
 from app.analysis.correlation import correlations
 from app.analysis.pairs import pairs
+from app.cli.compared import render
 from app.errors import StoreError
 from app.study import Analysis
 
@@ -45,6 +48,12 @@ def moved(found: Comparison, level: str = "doubly_centred", statistic: str = "r"
     return one
 
 
+def raw(row: dict[str, object], side: str, value: float) -> dict[str, object]:
+    """A score, and the same corrected for chance."""
+    chance = row["chance"]
+    return {f"{side}_raw": value, side: (value - chance) / (1 - chance)}  # type: ignore[operator]
+
+
 def noisy(made: pa.Table, size: float, seed: int = 0) -> pa.Table:
     """Other few-shot scores: the same for all runs of a base model."""
     rng = np.random.default_rng(seed)
@@ -52,7 +61,7 @@ def noisy(made: pa.Table, size: float, seed: int = 0) -> pa.Table:
 
     def change(row: dict[str, object]) -> list[dict[str, object]]:
         shift = known.setdefault((row["base"], row["task"]), float(size * rng.normal()))
-        return [row | {"x": row["x"] + shift, "x_raw": row["x_raw"] + shift}]  # type: ignore[operator]
+        return [row | raw(row, "x", row["x_raw"] + shift)]  # type: ignore[operator]
 
     return changed(made, change)
 
@@ -156,7 +165,7 @@ def test_scores_drawn_anew_from_the_same_models_change_no_more_than_chance_does(
             for name in "xyz":
                 key = (name, row["base"], row["run"] if name == "y" else None, row["task"])
                 p = known.setdefault(key, float(rng.binomial(200, np.clip(row[f"{name}_raw"], 0.1, 0.9)) / 200))
-                new |= {f"{name}_raw": p, f"{name}_stderr": math.sqrt(p * (1 - p) / 199)}
+                new |= raw(row, name, p) | {f"{name}_stderr": math.sqrt(p * (1 - p) / 199)}
             return [row | new | {"n": 200}]
 
         return changed(table(), change)
@@ -170,7 +179,7 @@ def test_scores_drawn_anew_from_the_same_models_change_no_more_than_chance_does(
 
 def test_the_error_of_a_change_is_that_of_both_scores() -> None:
     def at(p: float, stderr: float) -> pa.Table:
-        return changed(table().slice(0, 1), lambda r: [r | {"y_raw": p, "y_stderr": stderr}])
+        return changed(table().slice(0, 1), lambda r: [r | raw(r, "y", p) | {"y_stderr": stderr}])
 
     (cell,) = changes(at(0.4, 0.03), at(0.6, 0.04))[2].beyond
     assert math.isclose(cell.errors, 4.0)
@@ -182,7 +191,7 @@ def test_the_error_of_a_change_is_that_of_both_scores() -> None:
 
 def test_all_right_and_all_wrong_have_an_error_too() -> None:
     def at(p: float, n: int) -> pa.Table:
-        return changed(table().slice(0, 1), lambda r: [r | {"y_raw": p, "y_stderr": 0.0, "n": n}])
+        return changed(table().slice(0, 1), lambda r: [r | raw(r, "y", p) | {"y_stderr": 0.0, "n": n}])
 
     few = changes(at(0.0, 2), at(1.0, 2))[2]
     assert (few.tested, few.beyond) == (1, [])  # two items tell nothing
@@ -224,6 +233,20 @@ def test_studies_without_a_common_pair_are_only_set_side_by_side() -> None:
         assert one.difference is None
         assert one.note == "not estimable: no cells in common"
         assert one.a.estimate is not None
+
+
+def test_another_chance_level_or_best_value_leaves_nothing_to_compare_and_it_is_said() -> None:
+    percent = {f"{name}_raw": 100.0 for name in "xyz"}
+    hundredfold = changed(table(), lambda r: [r | {name: r[name] * times for name, times in percent.items()}])  # type: ignore[operator]
+    other = changed(table(), lambda r: [r | {"chance": r["chance"] + 0.01}])  # type: ignore[operator]
+    for second in (hundredfold, other):
+        found = compare(first(), side("b", second))
+        assert found.sentences[0] == "No score can be compared: metric, chance level or best value are others."
+    names = {row["base"]: f"{row['base']}[/x]" for row in table().to_pylist()}
+    marked = [changed(t, lambda r: [r | {"base": names[r["base"]]}]) for t in (table(), noisy(table(), 0.3))]
+    console = Console(width=300, file=io.StringIO())
+    console.print(render(compare(side("a", marked[0]), side("b", marked[1]))))
+    assert "[/x]" in console.file.getvalue()  # a name is no markup
 
 
 def test_another_metric_is_told_and_its_scores_are_not_compared() -> None:

@@ -167,7 +167,7 @@ def test_one_model_has_no_within_task_or_doubly_centred_estimate() -> None:
     ("world", "why"),
     [
         (World(families=1, bases=1, recipes=1, tasks=3), "one base model, so nothing can be said of base models"),
-        (World(families=1, bases=1, recipes=3, tasks=12), "no pairs that vary"),
+        (World(families=1, bases=1, recipes=3, tasks=12), "one base model, so nothing can be said of base models"),
         (MEDIUM._replace(tasks=1), "one task, so nothing can be said of tasks"),
     ],
 )

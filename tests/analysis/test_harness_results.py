@@ -228,7 +228,34 @@ def test_results_of_a_rarer_version_are_left_out(base: Path, tuned: Path) -> Non
     write(tuned, "lab/one-1b-old", 0, version=0.0, logged=False)
     own = read(base, tuned)
     assert "lab/one-1b-old" not in own.scores["run"].to_pylist()
-    assert any("has results of several versions" in line for line in own.warnings)
+    assert any("results of the rarer of several versions are left out" in line for line in own.warnings)
+
+
+def test_a_side_that_loses_its_results_for_their_version_is_told_why(base: Path, tmp_path: Path) -> None:
+    write(tmp_path / "later", "org/one-1b-it", 0, version=2.0)
+    said = refused(base, tmp_path / "later")
+    assert "has no results with n-shot 0" in said
+    assert said.endswith("colour, yesno: results of the rarer of several versions are left out.")
+
+
+def test_a_metric_known_to_be_better_the_lower_is_left_out_of_files_that_do_not_say(tmp_path: Path) -> None:
+    for side, shots in (("base", 5), ("tuned", 0)):
+        path = write(tmp_path / side, "org/one-1b", shots, logged=False)
+        data = json.loads(path.read_text())
+        del data["higher_is_better"]
+        for entry in data["results"].values():
+            entry |= {"bits_per_byte,none": 0.9}
+        path.write_text(json.dumps(data).replace("org/one-1b", f"org/one-1b{'-it' if side == 'tuned' else ''}"))
+    own = read(tmp_path / "base", tmp_path / "tuned")
+    assert set(own.scores["metric"].to_pylist()) == {"acc", "acc_norm"}
+
+
+def test_a_tasks_file_that_does_not_fit_is_told(base: Path, tuned: Path, tmp_path: Path) -> None:
+    (tmp_path / "tasks.csv").write_text("task,chance,role\ncolour,0.3,evaluate\ncolor,0.3,tune\n")
+    warnings = read(base, tuned, None, tmp_path / "tasks.csv").warnings
+    assert "color of the tasks file has no results: is the name as the harness spells it?" in warnings
+    (tmp_path / "tasks.csv").write_text("task,role\ncolour,test\n")
+    assert "row 1: unknown role 'test'" in refused(base, tuned, tasks=tmp_path / "tasks.csv")
 
 
 def test_groups_lower_is_better_and_unbounded_metrics_are_left_out(tmp_path: Path) -> None:
@@ -273,6 +300,12 @@ def test_folders_without_what_is_needed_are_told(base: Path, tuned: Path, tmp_pa
     assert "has no results with n-shot 0" in refused(base, tmp_path / "few")
 
 
+def test_a_log_of_items_in_other_bytes_is_told_with_its_line(base: Path, tuned: Path) -> None:
+    path = next(tuned.rglob("samples_colour_*.jsonl"))
+    path.write_bytes(path.read_bytes() + b'{"doc_id": "\xff"}\n')
+    assert f"{path}:13 is no per-item result" in refused(base, tuned)
+
+
 def test_damaged_files_are_told_with_their_place(base: Path, tuned: Path) -> None:
     sample = next(tuned.rglob("samples_colour_*.jsonl"))
     kept = sample.read_text()
@@ -287,6 +320,14 @@ def test_damaged_files_are_told_with_their_place(base: Path, tuned: Path) -> Non
     assert "lacks results, configs or n-shot" in refused(base, tuned)
     result.write_text(json.dumps(json.loads(whole) | {"n-shot": {}}))
     assert "in a form that is not known" in refused(base, tuned)
+
+
+@pytest.mark.parametrize(
+    "change", [{"config": "hf"}, {"config": {"model_args": ["a"]}}, {"n-samples": {"colour": {"effective": 10**25}}}]
+)
+def test_results_in_another_form_are_told(base: Path, tuned: Path, change: dict[str, object]) -> None:
+    write(tuned, "org/one-1b-instruct", 0, **change)
+    assert "has results in a form that is not known" in refused(base, tuned)
 
 
 def test_other_json_beside_the_results_does_no_harm(base: Path, tuned: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from app.analysis.of_runs import of_runs, tally
 from app.analysis.own_scores import COLUMNS, read
 from app.analysis.pairs import pairs
 from app.errors import InputError
+from app.store import Store
 from app.study import Analysis
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +121,7 @@ def test_tuned_holds_names_or_numbers(tmp_path: Path) -> None:
     numbers = [{"base": "a", "task": "t", "few_shot": 0.5, "tuned": 0.6}]
     assert read(written(tmp_path, names)).scores["run"].to_pylist() == [None, "a-it"]
     own = read(written(tmp_path, numbers, "other.csv"))
-    assert own.scores["run"].to_pylist() == [None, "tuned"]
+    assert own.scores["run"].to_pylist() == [None, "a-tuned"]
     assert own.scores["value"].to_pylist() == [0.5, 0.6]
 
 
@@ -246,12 +248,98 @@ def test_a_tuned_model_of_two_bases_and_a_base_of_two_families_are_refused(tmp_p
         ("mine.json", b"[1]", "wanted a list of objects"),
         ("mine.parquet", b"PAR1 no", "is no parquet table"),
         ("mine.csv", b"\xff\xfe\x00", "is no csv table"),
+        ("mine.csv", "base,task,few_shot,tuned_score\nmodèle,t,.5,.6\n".encode("latin-1"), "is not in UTF-8"),
+        ("mine.csv", "modèle,task\na,t\n".encode("latin-1"), "is not in UTF-8"),
+        ("mine.csv", b"base;task;few_shot\na;t;0.5\n", "separate columns by commas, not semicolons"),
+        ("mine.json", b"[" * 100_000, "is no json table"),
+        ("mine.csv", b"base,task,few_shot,tuned_score,n\na,t,.5,.6,1e22\n", "n is 1e+22, which is larger than any"),
     ],
 )
 def test_files_that_are_no_tables_are_told(tmp_path: Path, name: str, content: bytes | None, part: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     refused(tmp_path / name, part)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("mine.csv", "n.a.", "row 7: few_shot is 'n.a.', wanted a number"),
+        ("mine.json", "x", "row 7: few_shot is 'x', wanted a number"),
+        ("mine.json", True, "row 7: few_shot is 'True', wanted a number"),
+    ],
+)
+def test_the_cell_that_is_no_number_is_named_and_not_the_first(
+    tmp_path: Path, name: str, value: object, said: str
+) -> None:
+    rows = grid()
+    rows[6]["few_shot"] = value
+    refused(written(tmp_path, rows, name), said)
+
+
+def test_one_dash_does_not_make_names_of_the_scores_of_tuned_models(tmp_path: Path) -> None:
+    rows = [{"base": "a", "task": f"t{i}", "few_shot": 0.5, "tuned": "-" if i == 3 else 0.6} for i in range(6)]
+    refused(written(tmp_path, rows), "row 4: tuned_score is '-', wanted a number")
+
+
+def test_columns_that_pandas_and_databases_write_are_understood(tmp_path: Path) -> None:
+    table = pd.DataFrame([row(), row(task="u", few_shot=0.25)]).assign(few_shot=[Decimal("0.5"), Decimal("0.25")])
+    table.iloc[[1, 0]].to_parquet(tmp_path / "mine.parquet")
+    table.to_csv(tmp_path / "mine.csv")
+    for name in ("mine.parquet", "mine.csv"):
+        own = read(tmp_path / name)
+        assert sorted(pairs(own.scores, own.analysis).table["x"].to_pylist()) == [0.25, 0.5]
+
+
+def test_a_task_has_one_chance_level(tmp_path: Path) -> None:
+    rows = [row("a", chance=0.25), row("b", chance=None), row("a", "u", chance=0.5), row("b", "u", chance=0.5)]
+    refused(
+        written(tmp_path, rows), "the chance level of t is 0.25 in row 1 and empty in row 2", "the same in all rows"
+    )
+    rows[1]["chance"] = 0.5
+    refused(written(tmp_path, rows), "the chance level of t is 0.25 in row 1 and 0.5 in row 2")
+    rows[0]["chance"] = rows[1]["chance"] = None
+    assert "No chance level for t: these scores are not corrected for chance." in read(written(tmp_path, rows)).warnings
+
+
+def test_a_number_of_items_that_is_not_stated_goes_with_any(tmp_path: Path) -> None:
+    one = {"base": "a", "task": "t", "condition": "few_shot", "score": 0.5, "run": None, "n": 100}
+    own = read(written(tmp_path, [one, one | {"condition": "tuned", "run": "a-it", "n": None}]))
+    (pair,) = pairs(own.scores, own.analysis).table.to_pylist()
+    assert pair["n"] == 100
+
+
+def test_pairs_that_are_left_out_are_counted_with_the_reason(tmp_path: Path) -> None:
+    rows = grid()
+    rows[3]["few_shot"] = rows[5]["few_shot"] = rows[7]["tuned_score"] = None
+    found = own_report.analyse(read(written(tmp_path, rows, "mine.json")))
+    said = "3 of 72 pairs of a tuned model and a task are left out: x not scored (2), y not scored (1)."
+    assert own_report.left_out(found) == said
+    assert own_report.left_out(own_report.analyse(read(written(tmp_path, grid())))) == ""
+
+
+def test_without_the_column_run_each_base_model_has_a_tuned_model_of_its_own(tmp_path: Path) -> None:
+    rows = [{key: value for key, value in one.items() if key != "run"} for one in grid()]
+    found = own_report.analyse(read(written(tmp_path, rows)))
+    assert len(of_runs(found.pairs.table, rows_of(found.tables["correlations"]))) == 6
+
+
+def test_results_leave_nothing_of_earlier_ones_and_go_over_nothing_else(tmp_path: Path) -> None:
+    own = read(written(tmp_path, grid()))
+    found, place = own_report.analyse(own), Store(tmp_path / "made")
+    place.write_table("limits", "tables/limits.parquet", tables.build("limits", []))
+    own_report.write(place, own, found, ["fewtune"], "mine.csv")
+    (tmp_path / "made" / "report" / "data" / "old.csv").touch()
+    own_report.check(place)
+    own_report.write(place, own, found, ["fewtune"], "mine.csv")
+    left = {path.relative_to(tmp_path / "made").as_posix() for path in (tmp_path / "made").rglob("*")}
+    assert "report/index.html" in left
+    assert not left & {"tables/limits.parquet", "report/data/old.csv"}
+    (tmp_path / "other" / "report").mkdir(parents=True)
+    (tmp_path / "other" / "report" / "notes.txt").touch()
+    for folder, said in (("other", "is no report of FewTune"), ("mine.csv", "is a file: give a folder with --out")):
+        with pytest.raises(InputError, match=said):
+            own_report.check(Store(tmp_path / folder))
 
 
 def test_fewtunes_own_table_of_scores_is_read_and_its_others_are_refused(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def changes(
     main = find(rows, "doubly_centred", filter=main_filter(rows))
     if main is None or main.estimate is None:
         return []
-    made = [*_families(rows, main), *_wider(main), *_noise(rows, main), *_scale(rows, main), *_floor(rows, main)]
+    made = [*_families(rows, main), *_resampled(main), *_noise(rows, main), *_scale(rows, main), *_floor(rows, main)]
     made += _pretraining(limits.to_pylist() if limits is not None else [])
     if finished < planned:
         share = (planned - finished) / planned
@@ -76,11 +76,11 @@ def _families(rows: Sequence[Row], main: Row) -> Iterator[Change]:
     yield Change("Other families", "open" if other or low * high < 0 else "holds", f"{said}{named}.")
 
 
-def _wider(main: Row) -> Iterator[Change]:
+def _resampled(main: Row) -> Iterator[Change]:
     if main.boot_low is not None and main.boot_high is not None:
         same = main.ci_low is not None and _side(main) == _side_of(main.boot_low, main.boot_high)
         said = (
-            f"The wider two-way bootstrap gives {number(main.boot_low)} to {number(main.boot_high)}"
+            f"The two-way bootstrap gives {number(main.boot_low)} to {number(main.boot_high)}"
             f"{'' if same else ', which does not say the same as the interval above'}."
         )
         yield Change("Another interval", "holds" if same else "open", said)
@@ -122,10 +122,13 @@ def _floor(rows: Sequence[Row], main: Row) -> Iterator[Change]:
         yield Change("Few-shot or zero-shot", "unknown", said)
         return
     same = _side(check) == _side(delta)
+    everywhere = find(rows, main.level, "normal-scores-delta", filter=main.filter)
     said = (
-        f"Few-shot less zero-shot is {number(check.estimate, signed=True)} {bounds(check, signed=True)} on the "
-        f"{check.n_tasks} tasks away from the floor, {number(delta.estimate, signed=True)} on all"
+        f"On normal scores few-shot less zero-shot is {number(check.estimate, signed=True)} "
+        f"{bounds(check, signed=True)} over the {check.n_tasks} tasks away from the floor"
     )
+    if everywhere is not None and everywhere.estimate is not None:
+        said += f", {number(everywhere.estimate, signed=True)} over all"
     yield Change("Few-shot or zero-shot", "holds" if same else "open", f"{said}.")
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from app.analysis.forest import Bar, scale
+from app.grammar import counted
 
 
 class Effect(NamedTuple):
@@ -49,8 +50,8 @@ def effects(table: pa.Table | None, names: Mapping[str, str]) -> Effects | None:
         bounds = [_points(row[name]) for name in ("ci_low", "ci_high")]
         tasks = len(row["tasks"])
         rests_on = (
-            f"{row['bases_without']} base models without, {row['bases_intact']} with; "
-            f"{tasks} task{'' if tasks == 1 else 's'}, {row['pairs']:,} pairs"
+            f"{counted(row['bases_without'], 'base model')} without, {row['bases_intact']} with; "
+            f"{counted(tasks, 'task')}, {row['pairs']:,} pairs"
         )
         # What a line rests on is said once, until it changes.
         same, before = rests_on == before, rests_on

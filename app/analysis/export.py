@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, cast
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from app.analysis.vocabulary import LEVEL_NAMES
+from app.analysis.forest import subset_name
+from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, SHORT
 
 Row = Mapping[str, Any]
 _SPECIAL = {
@@ -34,6 +35,9 @@ _SPECIAL = {
     "\N{MIDDLE DOT}": r"$\cdot$",
 }
 _NOTHING = "--"
+_SUBSETS = ("all", INTACT_FILTER, "role=", "tuned_on=", "wording=", "median>")
+"""How the filters begin that a paper would print: all pairs and the main parts of them."""
+_SIDES = {"x": "predictor", "y": "tuned", "z": "baseline"}
 
 
 class _Printed(NamedTuple):
@@ -82,22 +86,37 @@ def _correlations(rows: list[Row]) -> _Printed:
         row
         for row in rows
         if row["method"] in ("pearson", "pearson-delta", "pearson-partial", "pearson-corrected", "normal-scores-delta")
-        and not row["filter"].startswith(("task=", "run=", "family", "cluster=", "recipe="))
+        and row["filter"].removeprefix(f"{INTACT_FILTER},").startswith(_SUBSETS)
     ]
     kept.sort(key=lambda row: (row["filter"] != "all", row["filter"], order.index(row["level"])))
     heads = ("Pairs", "Level", "Statistic", "Predictor", "Estimate", r"95\,\% interval", "$p$", "Clusters", "Tasks")
     lines = [
         (
             (
-                row["filter"], LEVEL_NAMES[row["level"]], row["method"], row["x"], _number(row["estimate"]),
-                _interval(row), _p(row["p_value"]), str(row["n_clusters"]), str(row["n_tasks"]),
+                _pairs(row["filter"]), LEVEL_NAMES[row["level"]], row["method"], _predictor(row["x"]),
+                _number(row["estimate"]), _interval(row), _p(row["p_value"]), str(row["n_clusters"]),
+                str(row["n_tasks"]),
             ),
             row["note"],
         )
         for row in kept
     ]  # fmt: skip
-    what = f"Correlations with {rows[0]['y']} in the study {rows[0]['study']}"
+    what = (
+        f"Correlations with {rows[0]['y']} in the study {rows[0]['study']}; a predictor less another is the difference "
+        "of their coefficients"
+    )
     return _Printed(what, "tab:correlations", heads, 4, lines)
+
+
+def _pairs(filter_: str) -> str:
+    prefix = f"{INTACT_FILTER},"
+    return subset_name(filter_.removeprefix(prefix)) + (", intact bases" if filter_.startswith(prefix) else "")
+
+
+def _predictor(x: str) -> str:
+    for name, short in SHORT.items():
+        x = x.replace(name, short.replace(", ", " "))
+    return x
 
 
 def _components(rows: list[Row]) -> _Printed:
@@ -129,8 +148,8 @@ def _limits(rows: list[Row]) -> _Printed:
         (
             (
                 row["family"], f"{row['params']:,}" if row["params"] else "all", "yes" if row["tuned_on"] else "no",
-                row["side"], row["metric"], _number(row["without"]), _number(row["intact"]), _number(row["effect"]),
-                _interval(row), str(row["bases_without"]), str(row["bases_intact"]),
+                _SIDES[row["side"]], row["metric"], _number(row["without"]), _number(row["intact"]),
+                _number(row["effect"]), _interval(row), str(row["bases_without"]), str(row["bases_intact"]),
             ),
             row["note"],
         )
@@ -158,7 +177,8 @@ def _typeset(printed: _Printed) -> str:
     ]
     for cells, note in printed.rows:
         mark = f"\\textsuperscript{{{notes.index(note) + 1}}}" if note else ""
-        lines.append(" & ".join(escape(cell) for cell in cells) + f"{mark} \\\\")
+        first, *rest = map(escape, cells)  # a mark on a number would read as an exponent
+        lines.append(" & ".join([first + mark, *rest]) + " \\\\")
     lines += ["\\bottomrule", "\\end{tabular}}", *_footnotes(notes), "\\end{table}", ""]
     return "\n".join(lines)
 

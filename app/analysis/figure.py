@@ -36,6 +36,7 @@ def picture(pairs: pa.Table, rows: list[Row], said: Answer, dpi: int = 110) -> P
     """Two panels with the answer as their title; the same pairs give the same bytes."""
     with mpl.rc_context({"svg.hashsalt": "fewtune", "svg.fonttype": "path", "font.size": 10}):
         figure = _draw(pairs, rows, said)
+        figure.draw_without_rendering()  # the layout settles in a first drawing
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         figure.savefig(png, format="png", dpi=dpi, metadata={"Software": None})

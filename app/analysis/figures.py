@@ -65,6 +65,7 @@ def _svg(draw: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
         figure = Figure(figsize=size, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
+        figure.draw_without_rendering()  # the layout settles in a first drawing
         out = io.BytesIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()

@@ -79,7 +79,7 @@ def by_subset(rows: Sequence[Row]) -> Forest:
             continue
         wanted = ("delta",) if filter_ == FLOOR_FILTER else ("x",)
         three = _three(rows, "doubly_centred", filter_, "normal-scores" if filter_ == FLOOR_FILTER else "pearson")
-        name = _subset(filter_.removeprefix(prefix))
+        name = subset_name(filter_.removeprefix(prefix))
         for label, kind, row in three:
             if kind in wanted:
                 chosen.append((group, name if kind == "x" else f"{label}, {name}", kind, row))
@@ -129,7 +129,8 @@ def _group(filter_: str) -> str:
     return groups.get(name, "")
 
 
-def _subset(filter_: str) -> str:
+def subset_name(filter_: str) -> str:
+    """How a filter of the table "correlations" reads, without what says that it is of intact base models."""
     name, _, value = filter_.partition("=")
     return _READABLE.get(filter_, f"without {value}" if name == "family!" else value)
 

@@ -13,6 +13,7 @@ from app import tables
 from app.analysis import export
 from app.analysis.correlation import correlations
 from app.analysis.pairs import pairs
+from app.analysis.vocabulary import INTACT_FILTER
 from app.study import Analysis
 
 NASTY = r"50% of $x_1$ & {y}\n#2~a^b<c>|d – −1"
@@ -83,10 +84,26 @@ def test_correlations_are_set_as_they_are(found: dict[str, pa.Table | None]) -> 
         r for r in table.to_pylist()
         if (r["level"], r["method"], r["filter"], r["x"]) == ("doubly_centred", "pearson", "all", "base-few-shot")
     )  # fmt: skip
-    assert first[:4] == ["all", "task and model means removed", "pearson", "base-few-shot"]
+    mark = r"\\textsuperscript\{\d+\}$"
+    assert re.sub(mark, "", first[0]) == "all"
+    assert first[1:4] == ["task and model means removed", "pearson", "base few-shot"]
     wanted = [f"{row['estimate']:.2f}", f"[{row['ci_low']:.2f}, {row['ci_high']:.2f}]"]
     assert [unescaped(cell).replace("−", "-") for cell in first[4:6]] == wanted
-    assert not any(row[0].startswith(("task=", "family")) for row in rows)
+    kinds = {"all", "tasks away", "tasks meant", "tasks tuned", "tasks held", "normal scores"}
+    assert all(any(row[0].startswith(kind) for kind in kinds) for row in rows)
+
+
+def test_subsets_of_intact_base_models_are_printed_as_those_of_all_are(found: dict[str, pa.Table | None]) -> None:
+    table = found["correlations"]
+    assert table is not None
+    rows = table.to_pylist()
+    more = [
+        row | {"filter": f"{INTACT_FILTER},{row['filter']}" if row["filter"] != "all" else INTACT_FILTER}
+        for row in rows
+    ]
+    whole = body(export.latex({"correlations": table})["tables/correlations.tex"])
+    both = body(export.latex({"correlations": tables.build("correlations", [*rows, *more])})["tables/correlations.tex"])
+    assert len(both) == 2 * len(whole)
 
 
 def test_braces_and_environments_are_balanced(found: dict[str, pa.Table | None]) -> None:
@@ -102,11 +119,11 @@ def test_braces_and_environments_are_balanced(found: dict[str, pa.Table | None])
 
 def test_what_is_not_estimable_is_a_dash_with_its_reason_below() -> None:
     text = export.latex({"components": component()})["tables/components.tex"]
-    ((*cells, last),) = body(text)
+    (cells,) = body(text)
     assert cells == [
-        "all", "interaction", "base-few-shot", "tuned-direct", "inside", "--", "--", "0.0123", "0.0200",
+        r"all\textsuperscript{1}", "interaction", "base-few-shot", "tuned-direct", "inside", "--", "--", "0.0123",
+        "0.0200", r"$-$0.0010",
     ]  # fmt: skip
-    assert last == r"$-$0.0010\textsuperscript{1}"
     assert f"\\textsuperscript{{1}}~{export.escape(NASTY)}." in text.decode()
 
 
@@ -114,7 +131,7 @@ def test_a_note_that_rows_share_stands_once() -> None:
     both = pa.concat_tables([component(note="same"), component(component="task", note="same"), component(note="")])
     text = export.latex({"components": both})["tables/components.tex"].decode()
     assert text.count("~same.") == 1
-    assert text.count("\\textsuperscript{1} \\\\") == 2
+    assert text.count("\\textsuperscript{1} & ") == 2
     assert "superscript{2}" not in text
 
 
@@ -122,7 +139,7 @@ def test_the_limit_test_is_set_with_true_minus_signs_and_no_negative_zero() -> N
     two = pa.concat_tables([limit(), limit(family="llama_x", params=1_300_000_000, effect=-0.001, ci_low=None)])
     rows = body(export.latex({"limits": two})["tables/limits.tex"])
     assert rows[0] == [
-        "all", "all", "no", "x", r"exact\_match", "0.12", "0.50", r"$-$0.38", r"[$-$0.50, $-$0.25]", "3", "4",
+        "all", "all", "no", "predictor", r"exact\_match", "0.12", "0.50", r"$-$0.38", r"[$-$0.50, $-$0.25]", "3", "4",
     ]  # fmt: skip
     assert rows[1][:2] == [r"llama\_x", "1,300,000,000"]
     assert rows[1][7:9] == ["0.00", "--"]

@@ -160,6 +160,38 @@ async def choose(tab: Page, selector: str, value: str) -> None:
     await tab.run(f"{chosen}.value = '{value}'; {chosen}.dispatchEvent(new Event('change'))")
 
 
+def test_a_narrow_window_keeps_reasons_and_says_what_numbers_are(page: Path, tmp_path: Path) -> None:
+    async def look(tab: Page) -> tuple[bool, str, float]:
+        open_ = "document.querySelectorAll('.forest tbody .shape:not(.bare):not(details:not([open]) *)')"
+        shown = f"{open_}.length > 5 && [...{open_}].every(c => c.offsetHeight > 0)"
+        first = "document.querySelector('.agreement [data-label]')"
+        label = await tab.run(f"getComputedStyle({first}, '::before').content")
+        scale, bar = (f"document.querySelector('.agreement {name} {part}').getBoundingClientRect()"
+                      for name, part in ((".axis-head", ".scale"), ("td.bar", "svg")))  # fmt: skip
+        apart = await tab.run(f"Math.abs({scale}.left - {bar}.left) + Math.abs({scale}.right - {bar}.right)")
+        return bool(await tab.run(shown)), str(label), float(apart)
+
+    shown, label, apart = looked_at(page, tmp_path, look, width=400)
+    assert shown
+    assert label.startswith('"phi')
+    assert apart < 3  # the strips stand under their scale
+
+
+def test_what_the_grid_says_stays_in_a_narrow_window(page: Path, tmp_path: Path) -> None:
+    async def look(tab: Page) -> tuple[float, float]:
+        await tab.run("document.getElementById('heat').focus()")
+        for key in ("ArrowRight", "End"):
+            await tab.run(
+                f"document.getElementById('heat').dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}'}}))"
+            )
+        right = await tab.run("document.querySelector('#heat .chosen').getBoundingClientRect().right")
+        return float(right), float(await tab.run("document.documentElement.scrollWidth"))
+
+    right, wide = looked_at(page, tmp_path, look, width=400)
+    assert 0 < right <= 400
+    assert wide <= 400
+
+
 def test_hovering_a_point_says_its_model_task_scores_and_items(page: Path, tmp_path: Path) -> None:
     async def look(tab: Page) -> str:
         await hover(tab, "#scatter .p:nth-child(40)")

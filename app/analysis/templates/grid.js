@@ -130,6 +130,8 @@
     const inside = (v, most) => Math.max(0, Math.min(most, v));
     if (at[0] < 0) go(0, 0);
     else go(inside(at[0] + step[0], cells.length - 1), inside(at[1] + step[1], cells[0].length - 1));
+    heat.querySelector(".chosen").scrollIntoView({ block: "nearest", inline: "nearest" });
+    go(...at); // the tip goes with the cell
   });
   for (const select of document.querySelectorAll("select[data-grid]")) {
     select.addEventListener("change", () => {

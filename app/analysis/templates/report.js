@@ -46,6 +46,9 @@ const inFocus = (i) => {
   const key = state.focus.slice(0, at);
   return C[key][i] === Number(state.focus.slice(at + 1));
 };
+// Pairs of the base models that the answer rests on.
+const LACKING = C.intact.includes(0) && C.intact.includes(1);
+const answering = (i) => !LACKING || C.intact[i] === 1;
 const visible = (i) => inShow(i) && !state.hidden.has(classes[state.colour]()[1][i]);
 
 const pearson = (points, a, b) => {
@@ -149,9 +152,18 @@ function drawScatter() {
   }
   byId("shown").textContent =
     `${order.length.toLocaleString("en")} pairs shown, Pearson r = ${found ? fixed(found.r, 2) : "not estimable"}. ` +
-    "Dashed: equal scores. Line: least squares.";
+    aside() + "Dashed: equal scores. Line: least squares.";
   unpoint();
   drawLegend();
+}
+
+// What the estimates do without: pairs of base models that lack tasks, and of tasks or models without variance.
+function aside() {
+  let left = 0;
+  for (let i = 0; i < N; i++) if (visible(i) && inFocus(i) && C.x_centred[i] == null) left++;
+  if (!left) return "";
+  const said = left.toLocaleString("en") + (state.view === "centred" ? " more have" : " of them have");
+  return said + ` no part in the estimates${state.view === "centred" ? ", and no place here" : ""}. `;
 }
 
 function drawLegend() {
@@ -181,7 +193,8 @@ function placeTip(box, x, y, gap) {
   const frame = box.parentElement.getBoundingClientRect();
   box.style.visibility = "visible";
   const left = x - frame.left, top = y - frame.top, wide = box.offsetWidth, tall = box.offsetHeight;
-  box.style.left = Math.max(0, left + gap + wide > frame.width ? left - wide - gap : left + gap) + "px";
+  const beside = left + gap + wide > frame.width ? left - wide - gap : left + gap;
+  box.style.left = Math.max(0, Math.min(beside, frame.width - wide)) + "px";
   box.style.top = Math.max(0, Math.min(top - tall / 2, frame.height - tall)) + "px";
 }
 const tip = byId("tip");
@@ -196,7 +209,7 @@ function describe(i) {
     if (C[key + "_raw"][i] == null) continue;
     const row = put(table, "tr", "");
     put(row, "td", labels[key]);
-    put(row, "td", `${percent(C[key + "_raw"][i])} ± ${percent(C[key + "_stderr"][i])} %`);
+    put(row, "td", `${percent(C[key + "_raw"][i])}${C[key + "_stderr"][i] == null ? "" : ` ± ${percent(C[key + "_stderr"][i])}`} %`);
     const bit = { x: 1, y: 2, z: 4 }[key];
     for (const [end, words] of AT_END) if (C[end][i] & bit) put(row, "td", words).className = "flag";
   }

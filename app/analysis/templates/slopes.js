@@ -9,7 +9,7 @@
   function gather() {
     const side = from ? from.value : "x", groups = new Map();
     for (let i = 0; i < N; i++) {
-      if ((task.value !== "" && C.task[i] !== Number(task.value)) || C[side][i] == null) continue;
+      if ((task.value !== "" && C.task[i] !== Number(task.value)) || C[side][i] == null || !answering(i)) continue;
       if (!groups.has(C.unit[i])) groups.set(C.unit[i], { unit: C.unit[i], family: C.family[i], n: 0, a: 0, b: 0 });
       const one = groups.get(C.unit[i]);
       one.n++;
@@ -55,7 +55,7 @@
     node("line", { class: "slope over", visibility: "hidden" }, svg);
     const up = lines.filter((one) => one.b > one.a).length;
     const order = lines.map((_, i) => i), found = pearson(order, lines.map((one) => one.a), lines.map((one) => one.b));
-    byId("slopes-said").textContent = `${lines.length} tuned models, ${up} above their base model. ` +
+    byId("slopes-said").textContent = `${lines.length} tuned models${LACKING ? " of base models that lack no task" : ""}, ${up} above their base model. ` +
       `Pearson r over them = ${found ? fixed(found.r, 2) : "not estimable"}, descriptive.`;
   }
 

@@ -18,7 +18,7 @@ function square(svg, low, high, below, beside) {
 }
 for (const svg of document.querySelectorAll("svg[data-trap]")) {
   const a = C[svg.dataset.trap];
-  const both = [...Array(N).keys()].filter((i) => C.z[i] != null && C.intact[i] === 1);
+  const both = [...Array(N).keys()].filter((i) => C.z[i] != null && answering(i) && C.x_centred[i] != null);
   const ends = both.flatMap((i) => [C.x[i], C.y[i], C.z[i]]);
   const low = ends.reduce((p, q) => Math.min(p, q), 0) - 0.02, high = ends.reduce((p, q) => Math.max(p, q), 0.1) + 0.02;
   const [across, up] = square(svg, low, high, labels[svg.dataset.trap], labels.y);

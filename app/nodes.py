@@ -47,7 +47,7 @@ def read(path: Path) -> list[NodeType]:
     """
     try:
         documents = list(yaml.safe_load_all(path.read_text()))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as fault:
         raise InputError(f"{path}: the cluster file cannot be read ({str(fault).splitlines()[0]})") from fault
     for document in documents:
         if isinstance(document, dict):

@@ -50,7 +50,9 @@ def test_the_report_says_what_the_design_can_tell_and_keeps_it(made: tuple[Plan,
     found = outlook.from_json(kept["outlook"])
     assert found.levels[0].name == "task and model means removed"
     assert 0 < (found.levels[0].difference or 0) < 1
-    assert {line.name for line in found.growths} == {"families", "bases", "tunings", "tasks", "items"}
+    assert {line.name for line in found.growths} == {
+        "families (5 to 8)", "bases (5 to 8)", "tunings (5 to 10)", "tasks (12 to 18)", "items (10 to 15)"
+    }  # fmt: skip
     page = text(store, "index.html")
     assert '<section id="power">' in page
     assert found.said in page

@@ -116,9 +116,21 @@ TABLE = [
     ("a count that is not run", GOOD + "analysis: {shots: 8}\n", "analysis.shots is 8, but shots.counts has [4]"),
     ("a condition named twice", GOOD + "conditions: [base-few-shot, tuned-direct, tuned-direct]\n", "twice"),
     ("a count of demonstrations named twice", GOOD + "shots: {counts: [4, 4]}\n", "twice"),
-    ("another version", GOOD.replace("version: 1", "version: 2"), "schema_version is 2"),
+    ("another version", GOOD.replace("version: 1", "version: 2"), "schema_version is 2, which is none of 1"),
     ("a name that no table takes", GOOD.replace("name: good", "name: Good Study"), "s.yaml:2:1 name is 'Good Study'"),
-    ("a number as a key", GOOD + "3: x\n", "keys should be strings"),
+    ("a date that is none", GOOD + "description: 2024-13-45\n", "s.yaml holds a value that cannot be read (month must"),
+    ("an alias within itself", GOOD + "tasks: &a [*a]\n", "an alias in it leads back into itself"),
+    ("brackets without end", GOOD + "tasks: " + "[" * 3000 + "]" * 3000 + "\n", "s.yaml is nested too deep"),
+    (
+        "a name that leaves nothing",
+        GOOD.replace("[32x2]", "[32x2], name: 日本"),
+        "s.yaml:5:52 bases.0.name: '日本' leaves",
+    ),
+    ("an id of dots", GOOD.replace(BASE, "{source: hub, family: a, id: b/.., revision: c}"), "bases.0.id: '..' leaves"),
+    ("a null in a path", GOOD.replace(BASE, '{source: checkpoint, family: a, path: "a\\0b"}'), "no path holds a null"),
+    ("a number past all machines", GOOD + f"seed: {10**400}\n", "s.yaml:8:1 seed is 100000"),
+    ("a size past all machines", GOOD.replace("32x2", "9" * 5000 + "x2"), "is not WIDTHxLAYERS"),
+    ("a number as a key", GOOD + "3: x\n", "the key 3 is no text"),
     ("a hub id without an owner", GOOD.replace(BASE, "{source: hub, family: a, id: b, revision: c}"), "bases.0.id"),
     (
         "a hub model without its revision",
@@ -302,3 +314,4 @@ def test_the_schema_describes_every_field_in_a_sentence() -> None:
 
 def test_the_schema_holds_every_field_of_a_study() -> None:
     assert set(json_schema()["properties"]) == set(Study.model_fields)  # type: ignore[arg-type]
+    assert {"type": "integer", "minimum": 1} in json_schema()["properties"]["shots"]["anyOf"]  # type: ignore[index]

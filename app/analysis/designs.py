@@ -37,6 +37,8 @@ class Design:
     """Of each task."""
     cluster_by: ClusterBy = "family"
     """What intervals treat as independent."""
+    rival: bool = True
+    """Whether the baseline is measured too, so that its difference from the predictor can be asked for."""
 
     @property
     def models(self) -> NDArray[np.int64]:
@@ -110,7 +112,20 @@ def planned(plan: Plan) -> Design:
     by = plan.study.analysis.cluster_by
     several = any(base.checkpoints > 1 for base in made)
     tasks = len({cell.task.name for cell in plan.evaluations})
-    return Design(tuple(made), tasks, plan.study.test_items, "checkpoint" if by == "base" and several else by)
+    rival = any(cell.condition.name == plan.study.analysis.baseline for cell in plan.evaluations)
+    clusters = "checkpoint" if by == "base" and several else by
+    return Design(tuple(made), tasks, plan.study.test_items, clusters, rival)
+
+
+def size(design: Design, what: Growth) -> int:
+    """How many there are of what can be added; of tunings the tuned models."""
+    return {
+        "families": int(design.families.max()) + 1,
+        "bases": len(design.bases),
+        "tunings": len(design.runs),
+        "tasks": design.tasks,
+        "items": design.items,
+    }[what]
 
 
 def grown(design: Design, what: Growth) -> Design:

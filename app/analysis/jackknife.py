@@ -67,7 +67,7 @@ def interval(found: Replicates, *, fisher: bool, confidence: float = CONFIDENCE)
     """jack2's interval; None where a replicate is undefined or nothing varies, so that no honest one exists."""
     parts = [np.array([found.estimate]), found.by_cluster, found.by_task]
     if fisher:
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             parts = [np.arctanh(part) for part in parts]
     if not all(np.isfinite(part).all() for part in parts):
         return None

@@ -21,7 +21,7 @@ from app.analysis.vocabulary import LEVEL_NAMES
 from app.analysis.worlds import World
 from app.identity import fingerprint
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 """Of what is simulated and of the words; part of `identity`."""
 _UNSTATED = 100  # items a task, where nobody said how many
 
@@ -45,7 +45,7 @@ class Outlook(NamedTuple):
     levels: tuple[Width, ...]
     """The primary level first; empty where the design carries no interval."""
     growths: tuple[Width, ...]
-    """At the primary level, with half as many again of something, the best first."""
+    """At the primary level, with half as many again of something, rounded up; the best first."""
     warnings: tuple[str, ...]
 
 
@@ -57,6 +57,8 @@ def outlook(design: Design, experiments: int | None = None) -> Outlook:
     first = f"{advised.first[0].upper()}{advised.first[1:]}."
     if found.refusal:
         short = first
+    elif not design.rival:
+        short = f"Studies of this design find r with an interval of ±{primary.half_width:.2f}. {first}"
     else:
         short = (
             f"Studies of this design find a difference of {primary.true_delta:+.2f} between the predictors with an "
@@ -69,8 +71,8 @@ def outlook(design: Design, experiments: int | None = None) -> Outlook:
         "The simulated world is a guess: it compares designs, and promises no width."
     )
     levels = [] if found.refusal else [_width(LEVEL_NAMES[level], found, level) for level in LEVEL_NAMES]
-    growths = [_width(option.what, option.power, "doubly_centred") for option in advised.options]
-    kept = [growth for growth in growths if growth.difference is not None]
+    growths = [_width(option.said, option.power, "doubly_centred") for option in advised.options]
+    kept = [growth for growth in growths if growth.r is not None]
     return Outlook(short, said, tuple(levels), tuple(kept), advised.warnings)
 
 
@@ -92,7 +94,8 @@ def realised(pairs: pa.Table, cluster_by: ClusterBy) -> Design | None:
     made = [Pretrained(names.index(of_base[name]), 1, len(runs[name])) for name in sorted(runs)]
     stated = [n for n in pairs["n"].to_pylist() if n]
     items = int(np.median(stated)) if stated else _UNSTATED
-    return Design(tuple(made), len(set(pairs["task"].to_pylist())), items, cluster_by)
+    tasks, rival = len(set(pairs["task"].to_pylist())), pairs["z"].null_count < pairs.num_rows
+    return Design(tuple(made), tasks, items, cluster_by, rival)
 
 
 def as_json(found: Outlook) -> str:

@@ -5,6 +5,7 @@ check away from the floor. The figures are as good as the world is like yours: t
 a width. The size of the study decides how many experiments there are, never the clock: the answer is always the same.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,9 +20,10 @@ from app.analysis.designs import Design
 from app.analysis.vocabulary import FLOOR, LEVELS, Level
 from app.analysis.worlds import World, draw, truth
 
-_CELLS = 250_000
+_CELLS = 500_000
 """Pairs that the experiments of one design come to, within the bounds of `_EXPERIMENTS`."""
 _EXPERIMENTS = (40, 200)
+_OF_THE_DIFFERENCE = ("true_delta", "delta", "delta_half_width", "delta_coverage", "power")
 
 
 class Judged(NamedTuple):
@@ -35,7 +37,10 @@ class Judged(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """A level over many drawn studies; NaN, but for what is true, where no study has an interval."""
+    """A level over many drawn studies.
+
+    NaN, but for what is true, where no study has an interval; of the difference wholly, where there is no rival.
+    """
 
     level: Level
     true_r: float
@@ -65,7 +70,7 @@ class Power(NamedTuple):
     levels: tuple[Expected, ...]
     claims: float
     """Share of studies that may say that x predicts better: doubly centred, confirmed away from the floor; NaN where
-    that was not asked for."""
+    that was not asked for, or there is no rival."""
     above_floor: float
     """Mean number of tasks whose median x, y and z are away from the floor."""
     refusal: str
@@ -103,10 +108,12 @@ def simulate(
             continue  # there would be no interval to judge
         found = _told(design, judge(sides, groups))
         judged.append(found)
-        if check:
+        if check and design.rival:
             claims.append(claimed(sides, groups, found["doubly_centred"]) > 0)
     known = truth(world, design.items)
     levels = [_expected(level, [one[level] for one in judged], known[:, k]) for k, level in enumerate(LEVELS)]
+    if not design.rival:
+        levels = [row._replace(**dict.fromkeys(_OF_THE_DIFFERENCE, math.nan)) for row in levels]
     return Power(design, count, tuple(levels), _mean(claims), float(np.mean(above)), refusal)
 
 

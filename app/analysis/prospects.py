@@ -1,7 +1,8 @@
 """What a planned study should add first, and what it cannot answer, in words.
 
-Adding is judged by simulation: the design with half as many families, bases, tunings, tasks or items again, in the same
-made world and with the same seeds. Warnings are those that the report itself would give once the scores are there.
+Adding is judged by simulation: the design with half as many families, bases, tunings, tasks or items again, rounded up,
+in the same made world and with the same seeds; by the interval of the difference, or of r where there is no rival.
+Warnings are those that the report itself would give once the scores are there.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from app.analysis import refusals
-from app.analysis.designs import Design, Growth, grown
+from app.analysis.designs import Design, Growth, grown, size
 from app.analysis.power import Power, error, simulate
 from app.analysis.worlds import World
 
@@ -28,6 +29,13 @@ class Option(NamedTuple):
 
     what: Growth
     power: Power
+    before: int
+    """How many of them there were."""
+
+    @property
+    def said(self) -> str:
+        """What is added, from how many to how many."""
+        return f"{self.what} ({self.before} to {size(self.power.design, self.what)})"
 
 
 class Advice(NamedTuple):
@@ -40,8 +48,11 @@ class Advice(NamedTuple):
 
 def advice(found: Power, world: World | None = None, seed: int = 0) -> Advice:
     """What narrows the doubly centred difference most when half as many are added, and what the design cannot carry."""
-    count = max(1, found.experiments // _SHARE)
-    tried = [Option(what, simulate(grown(found.design, what), world, count, seed, check=False)) for what in GROWTHS]
+    count, design = max(1, found.experiments // _SHARE), found.design
+    tried = [
+        Option(what, simulate(grown(design, what), world, count, seed, check=False), size(design, what))
+        for what in GROWTHS
+    ]
     options = tuple(sorted(tried, key=_width))
     return Advice(options, _first(found, options), warnings(found))
 
@@ -54,6 +65,9 @@ def warnings(found: Power) -> tuple[str, ...]:
     if design.items < _FEW_ITEMS:
         noise = "item noise pulls every correlation towards 0, and correcting for it needs more"
         said.append(f"{design.items} items a task are fewer than {_FEW_ITEMS}: {noise}")
+    if not design.rival:
+        said.append("the baseline is not measured: whether few-shot scores predict better than it cannot be asked")
+        return tuple(said)
     if found.above_floor < refusals.MIN_TASKS:
         said.append(
             f"only {found.above_floor:.0f} of {design.tasks} tasks lie away from the floor in the simulated world, and "
@@ -85,7 +99,7 @@ def _of_permutations(design: Design) -> list[str]:
     said: list[str] = []
     if 1 / ways > _ALPHA:
         said.append(f"{ways} arrangements of bases: a permutation test cannot reach p < .05")
-    if 2 / swaps > _ALPHA:
+    if design.rival and 2 / swaps > _ALPHA:
         said.append(f"{swaps} ways to swap predictors by family: that test cannot reach p < .05")
     return said
 
@@ -103,17 +117,20 @@ def _first(found: Power, options: tuple[Option, ...]) -> str:
         kind = "families" if design.cluster_by == "family" else "bases"
         return f"add {kind} first: intervals need {refusals.MIN_CLUSTERS} of them, and there are {groups}"
     now, then = found.at("doubly_centred"), options[0].power.at("doubly_centred")
-    alike = [option.what for option in options if _width(option) <= _ALIKE * _width(options[0])]
-    return (
-        f"add {' or '.join(alike)} first: half as many again brings the interval of the difference from "
-        f"±{now.delta_half_width:.3f} to about ±{then.delta_half_width:.3f}"
-    )
+    alike = [option.said for option in options if _width(option) <= _ALIKE * _width(options[0])]
+    of, before, after = "the difference", now.delta_half_width, then.delta_half_width
+    if not design.rival:
+        of, before, after = "r", now.half_width, then.half_width
+    return f"add {' or '.join(alike)} first: that brings the interval of {of} from ±{before:.3f} to about ±{after:.3f}"
 
 
 def _width(option: Option) -> float:
-    """Half-width in units of the true difference, which more items make larger; what has no interval comes last."""
+    """Half-width in units of the true value, which more items make larger; what has no interval comes last."""
     found = option.power.at("doubly_centred")
-    width = found.delta_half_width / max(abs(found.true_delta), 1e-3)
+    width, true = found.delta_half_width, found.true_delta
+    if not option.power.design.rival:
+        width, true = found.half_width, found.true_r
+    width /= max(abs(true), 1e-3)
     return width if math.isfinite(width) else math.inf
 
 

@@ -146,13 +146,16 @@ def power_shown(planned: Plan) -> list[RenderableType]:
 
 def _growth_table(options: Sequence[Option]) -> Table:
     """One row a way to make the study larger, the best first."""
-    table = Table(box=None, padding=(0, 1, 0, 0), title="With half as many again, task and model means removed")
-    for header in ("of", "r", "difference", "power"):
+    title = "With half as many again, rounded up; task and model means removed"
+    table = Table(box=None, padding=(0, 1, 0, 0), title=title)
+    rival = options[0].power.design.rival
+    for header in ("of", "r", *(("difference", "power") if rival else ())):
         table.add_column(header, justify="left" if header == "of" else "right", no_wrap=True)
     for option in options:
         row = option.power.at("doubly_centred")
-        widths = [_width(width) for width in (row.half_width, row.delta_half_width)]
-        table.add_row(option.what, *widths, _power(row.power, option.power.experiments))
+        cells = (option.said, _width(row.half_width))
+        more = (_width(row.delta_half_width), _power(row.power, option.power.experiments)) if rival else ()
+        table.add_row(*cells, *more)
     return table
 
 
@@ -164,15 +167,19 @@ def _counted(count: int, what: str) -> str:
 
 def _power_table(found: Power) -> Table:
     """One row a level; the difference is few-shot less zero-shot."""
-    table = Table(box=None, padding=(0, 1, 0, 0), title="Expected 95 % intervals, and power for the difference")
-    for header in ("Pearson's r", "r", "interval", "coverage", "difference", "interval", "power"):
+    rival = found.design.rival
+    title = "Expected 95 % intervals" + (", and power for the difference" if rival else "")
+    table = Table(box=None, padding=(0, 1, 0, 0), title=title)
+    of_difference = ("difference", "interval", "power") if rival else ()
+    for header in ("Pearson's r", "r", "interval", "coverage", *of_difference):
         table.add_column(header, justify="left" if header == "Pearson's r" else "right", no_wrap=True)
     for level, name in LEVEL_NAMES.items():
         row = found.at(level)
         coverage = _power(row.coverage, found.experiments)
+        cells = (name, f"{row.true_r:.2f}", _width(row.half_width), coverage)
         power = _power(row.power, found.experiments)
-        widths = [_width(width) for width in (row.half_width, row.delta_half_width)]
-        table.add_row(name, f"{row.true_r:.2f}", widths[0], coverage, f"{row.true_delta:+.2f}", widths[1], power)
+        more = (f"{row.true_delta:+.2f}", _width(row.delta_half_width), power) if rival else ()
+        table.add_row(*cells, *more)
     return table
 
 

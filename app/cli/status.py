@@ -103,7 +103,7 @@ def _place(what: str | None, store: str | None, address: str | None) -> _Place:
         return _Place(store or given.store_of(name) or f"stores/{name}", Path(what))
     if what:
         named = "/" not in what and not Path(what).exists()
-        return _Place((given.store_of(what) or f"stores/{what}") if named else what, None)
+        return _Place((store or given.store_of(what) or f"stores/{what}") if named else what, None)
     root = store or (given.store if given.store and "{study}" not in given.store else None)
     if root:
         return _Place(root, None)

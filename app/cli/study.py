@@ -14,6 +14,7 @@ from app.cli.console import err, out, print_correlations
 from app.cli.options import Mirror, Replace, StoreRoot, StudyPath
 
 if TYPE_CHECKING:
+    from app.plan import Plan
     from app.stages import Outcome
     from app.store import Store
     from app.study import StudyFile
@@ -98,6 +99,7 @@ def plan(
 
     planned = stages.plan(file)
     place = Store(store or f"stores/{file.study.name}")
+    place.check(file.study.name)
     found = stages.status(planned, place)
     if cells:
         out.print(cell_table(found))
@@ -136,6 +138,7 @@ def check(study: StudyPath, mirror: Mirror = None) -> None:
     from app.tasks.planned import task_of
 
     planned = stages.plan(file)
+    _made_here(planned)
     table = Table("task", "cluster", "role", "metric", "train", "test", box=None)
     facts = {task.name: task for cell in planned.tunings for task in cell.run.mixture}
     asked: dict[str, dict[Condition, EvaluateCell]] = {}
@@ -153,6 +156,25 @@ def check(study: StudyPath, mirror: Mirror = None) -> None:
     out.print(table)
     runs, evaluations = len(planned.tunings), len(planned.evaluations)
     out.print(f"{study} is sound: {len(planned.made)} base models made, {runs} tunings, {evaluations} evaluations")
+
+
+def _made_here(planned: "Plan") -> None:
+    """Raise StudyError where a base model of the ladder cannot be pretrained, or not be tuned as a recipe says."""
+    from app.errors import StudyError, TaskError
+    from app.pretraining import corpus
+
+    for cell in planned.made:
+        if cell.base.ladder:
+            try:
+                next(corpus.documents(0, cell.base.ladder.without))
+            except TaskError as fault:
+                raise StudyError(f"{cell.base.slug}: {fault}") from fault
+    for cell in planned.tunings:
+        if cell.base.ladder and cell.run.recipe.chat:
+            raise StudyError(
+                f"recipe {cell.run.recipe_name} has chat: true, and {cell.base.slug} has no chat template: name the base "
+                "models that have one in its bases"
+            )
 
 
 def schema() -> None:

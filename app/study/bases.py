@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from app.study.fields import Dtype, GpuName, NotNegative, Real, Strict, Whole
+from app.identity import slug
+from app.study.fields import Dtype, FilePath, GpuName, NotNegative, Real, Strict, Whole
 
 
 class Resources(Strict):
@@ -44,6 +45,13 @@ class _Base(Strict):
     resources: Resources = Resources()
     """What one worker with this model needs."""
 
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        if name:
+            slug(name)
+        return name
+
 
 class LadderBases(_Base):
     """Small models of one architecture, pretrained on the spot; one base model for each size and seed."""
@@ -59,8 +67,8 @@ class LadderBases(_Base):
     @classmethod
     def _sizes(cls, sizes: tuple[str, ...]) -> tuple[str, ...]:
         for size in sizes:
-            if not re.fullmatch(r"\d+x\d+", size):
-                raise ValueError(f"size {size!r} is not WIDTHxLAYERS, for example 64x2")
+            if not re.fullmatch(r"\d{1,6}x\d{1,4}", size):
+                raise ValueError(f"size {size[:20]!r} is not WIDTHxLAYERS, for example 64x2")
         return sizes
 
 
@@ -78,13 +86,19 @@ class HubBase(_Base):
     trust_remote_code: bool = False
     """Run the Python code that the repository carries; off unless asked for here by name."""
 
+    @field_validator("id")
+    @classmethod
+    def _id(cls, name: str) -> str:
+        slug(name.rpartition("/")[2])
+        return name
+
 
 class CheckpointBase(_Base):
     """A Hugging Face checkpoint in a local folder (safetensors)."""
 
     source: Literal["checkpoint"]
     """Read from a local folder."""
-    path: str = Field(min_length=1)
+    path: FilePath
     """The folder; relative to the study file."""
     params: Whole | None = Field(default=None, gt=0)
     """Number of parameters, for cost estimates."""
@@ -95,7 +109,7 @@ class GgufBase(_Base):
 
     source: Literal["gguf"]
     """Read from a GGUF file."""
-    path: str = Field(min_length=1)
+    path: FilePath
     """The file, relative to the study file; or package://PACKAGE/FILE for one that an installed package ships."""
     params: Whole = Field(gt=0)
     """Number of parameters, for cost estimates."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Dtype = Literal["float32", "bfloat16", "float16", "nf4"]
 GpuName = Literal["T4", "L4", "A10G", "A100-40", "A100-80", "H100-80", "H200"]
@@ -64,8 +64,16 @@ def _no_flag(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_flag)]
-Real = Annotated[float, BeforeValidator(_no_flag)]
+def _no_nul(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("no path holds a null character")
+    return path
+
+
+Whole = Annotated[int, BeforeValidator(_no_flag), Field(lt=2**63)]
+"""A whole number that a machine holds."""
+Real = Annotated[float, BeforeValidator(_no_flag), Field(lt=1e15)]
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(_no_nul)]
 NotNegative = Annotated[Real, Field(ge=0)]
 _Value = TypeVar("_Value")
 

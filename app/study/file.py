@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from app.errors import StudyError
 from app.study.schema import Study
 
 Location = tuple[int | str, ...]
+_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 class StudyFile(NamedTuple):
@@ -51,19 +53,24 @@ def parse(text: str, path: Path) -> StudyFile:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        marks: dict[Location, tuple[int, int]] = {}
+        faults = _mark(node, (), marks, path)
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise StudyError(f"{place} not YAML: {getattr(fault, 'problem', None) or fault}") from fault
-    marks: dict[Location, tuple[int, int]] = {}
-    faults = _mark(node, (), marks, path)
+    except RecursionError:
+        raise StudyError(f"{path} is nested too deep, or an alias in it leads back into itself") from None
+    except ValueError as fault:  # of a date or number that looks like one and is none
+        raise StudyError(f"{path} holds a value that cannot be read ({fault}): put text in quotes") from fault
     if not isinstance(data, dict):
         raise StudyError(f"{path}:1:1 a study file is a mapping that starts with schema_version, name, bases, recipes")
     try:
         study = Study.model_validate(data)
     except ValidationError as fault:
         errors = fault.errors()
-        # A list whose items are at fault is also reported as too short: one sentence is enough.
+        # A list whose items are at fault is also reported as too short: one sentence is enough. `_mark` tells of keys.
+        errors = [error for error in errors if error["type"] != "invalid_key"]
         inner = [e for e in errors if not any(o is not e and o["loc"][: len(e["loc"])] == e["loc"] for o in errors)]
         faults += [_sentence(path, marks, error) for error in inner]
         raise StudyError("\n".join(faults)) from None
@@ -81,10 +88,12 @@ def _mark(node: yaml.Node | None, location: Location, marks: dict[Location, tupl
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             place = (*location, str(key.value))
+            line, column = key.start_mark.line + 1, key.start_mark.column + 1
             if place in marks:
-                line, column = key.start_mark.line + 1, key.start_mark.column + 1
                 faults.append(f"{path}:{line}:{column} the key {key.value} is given twice")
-            marks[place] = (key.start_mark.line + 1, key.start_mark.column + 1)
+            if key.tag not in _KEYS:
+                faults.append(f"{path}:{line}:{column} the key {key.value} is no text")
+            marks[place] = (line, column)
             faults += _mark(value, place, marks, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -114,7 +123,8 @@ def _sentence(path: Path, marks: Mapping[Location, tuple[int, int]], error: Any)
         return f"{place} {dotted} is missing"
     if kind in ("literal_error", "union_tag_invalid"):
         context = error["ctx"]
-        valid = re.findall(r"'([^']*)'", context.get("expected") or context.get("expected_tags", "")) or [str(context)]
+        expected = context.get("expected") or context.get("expected_tags", "")
+        valid = re.findall(r"'([^']*)'", expected) or [expected]
         value = given.get("source") if kind == "union_tag_invalid" and isinstance(given, dict) else given
         if kind == "union_tag_invalid":
             dotted, place = f"{dotted}.source", _at(path, marks, (*location, "source"))
@@ -126,7 +136,7 @@ def _sentence(path: Path, marks: Mapping[Location, tuple[int, int]], error: Any)
     message = re.sub(r"^Value error, ", "", error["msg"])
     if kind == "value_error":
         return f"{place} {dotted + ': ' if dotted else ''}{message}"
-    return f"{place} {dotted} is {given!r}: {message[0].lower()}{message[1:]}"
+    return f"{place} {dotted} is {reprlib.repr(given)}: {message[0].lower()}{message[1:]}"
 
 
 def _resolve(loc: Location) -> tuple[Location, type[BaseModel] | None]:

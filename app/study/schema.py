@@ -218,4 +218,8 @@ def called(base: BaseEntry) -> tuple[str, ...]:
 
 def json_schema() -> dict[str, object]:
     """The JSON Schema of a study file, for editors."""
-    return Study.model_json_schema()
+    made = Study.model_json_schema()
+    whole = made["properties"]["shots"]
+    count = {"type": "integer", "minimum": 1}
+    made["properties"]["shots"] = {"anyOf": [count, whole], "description": whole.get("description", "")}
+    return made

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app import stages
 from app.analysis import grid as grids
-from app.analysis import permutation
+from app.analysis import outlook, permutation
 from app.analysis.coefficients import Sides
 from app.analysis.correlation import correlations
 from app.analysis.designs import Design, balanced, grown, planned
@@ -196,7 +196,7 @@ def test_the_error_of_a_share_is_the_binomials_and_never_nought() -> None:
         (balanced(6, 2, 1, 8, 200), "add 2 tasks first: without 10", ["no interval: 8 tasks"]),
         (
             balanced(6, 1, 1, 12, 200, checkpoints=2, cluster_by="checkpoint"),
-            " first: half as many again",
+            " first: that brings the interval of the difference from",
             ["12 base models are checkpoints of 6 runs"],
         ),
     ],
@@ -227,6 +227,28 @@ def test_checkpoints_taken_for_clusters_have_no_interval_where_the_report_gives_
     found = simulate(balanced(6, 1, 1, 12, 50, checkpoints=2, cluster_by="checkpoint"), experiments=4, check=False)
     assert {level: np.isfinite(found.at(level).half_width) for level in LEVELS} == {
         "pooled": True, "within_task": False, "doubly_centred": True, "model": False, "task": True,
+    }  # fmt: skip
+
+
+def test_without_a_baseline_nothing_is_promised_of_a_difference() -> None:
+    design = replace(balanced(6, 2, 1, 12, 50), rival=False)
+    found = simulate(design, experiments=6)
+    row = found.at("doubly_centred")
+    assert np.isfinite(row.half_width)
+    assert np.isnan([row.true_delta, row.delta, row.delta_half_width, row.power, found.claims]).all()
+    told = outlook.outlook(design, 6)
+    assert told.short.startswith("Studies of this design find r with an interval of ±")
+    assert "brings the interval of r from" in told.short
+    assert {line.difference for line in (*told.levels, *told.growths)} == {None}
+    assert len(told.growths) == 5
+    assert "the baseline is not measured" in told.warnings[-1]
+    assert not any("claim" in warning or "swap" in warning for warning in told.warnings)
+
+
+def test_growths_say_from_how_many_to_how_many() -> None:
+    advised = advice(simulate(balanced(6, 1, 1, 12, 50), experiments=4))
+    assert {option.said for option in advised.options} == {
+        "families (6 to 9)", "bases (6 to 9)", "tunings (6 to 12)", "tasks (12 to 18)", "items (50 to 75)",
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ LINES = {
     "task means removed": ("within_task", "all"),
     "all pairs as they are": ("pooled", "all"),
     "means of models": ("model", "all"),
-    "primary, tasks not tuned on": ("doubly_centred", "tuned_on=false"),
+    "primary, tasks that the own model was not tuned on": ("doubly_centred", "tuned_on=false"),
 }
 """A line of the table to its level and filter."""
 

@@ -172,8 +172,8 @@ def _made_here(planned: "Plan") -> None:
     for cell in planned.tunings:
         if cell.base.ladder and cell.run.recipe.chat:
             raise StudyError(
-                f"recipe {cell.run.recipe_name} has chat: true, and {cell.base.slug} has no chat template: name the base "
-                "models that have one in its bases"
+                f"recipe {cell.run.recipe_name} has chat: true, and {cell.base.slug} has no chat template: name those "
+                "that have one in its bases"
             )
 
 

@@ -8,10 +8,15 @@ import local_ray
 import pytest
 from filelock import FileLock
 from head import head, user
+from hypothesis import HealthCheck, settings
 
 __all__ = ["head", "user"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when it is imported; tests share few cores
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 SMALLEST = """\
 schema_version: 1

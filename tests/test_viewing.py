@@ -39,7 +39,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     for cell in planned.evaluations:
         requests.write(cell, loading.load(task_of(cell.task), None), store)
         asked = [one for batch in requests.read(cell, store) for one in batch]
-        rows = [{"item": one.item, "choice": "this", "generated": None, "target": one.target} for one in asked]
+        rows = [{"item": one.item, "choice": "this", "generated": "that", "target": one.target} for one in asked]
         file = Path(store.root) / requests.responses_path(cell)
         file.parent.mkdir(parents=True, exist_ok=True)
         schema = pa.schema([(name, pa.string()) for name in rows[0]])
@@ -83,6 +83,15 @@ def test_every_task_and_every_outcome_has_its_share(
         assert len(shares) == 4
         assert max(shares) - min(shares) <= 2
         assert len({view.base for view in made}) == 2
+
+
+def test_the_answer_shown_is_the_one_that_was_judged(answered: tuple[Plan, Store]) -> None:
+    planned, store = answered
+    pairs, items = tables(planned, store)
+    for metric, answer in (("accuracy", "this"), ("exact_match", "that")):
+        judged = pairs.set_column(pairs.column_names.index("metric"), "metric", pa.array([metric] * len(pairs)))
+        made = viewing.views(planned, store, judged, items, planned.study.analysis)
+        assert {view.x_answer for view in made} == {view.y_answer for view in made} == {answer}
 
 
 def test_prompts_have_as_many_demonstrations_as_the_pairs_compare(answered: tuple[Plan, Store]) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from app.analysis.pairs import answered_by
 
+_MOST = -1  # stands for the largest number of demonstrations
 _SHOWN = 3  # differences of a kind that are named
 
 
@@ -87,13 +88,16 @@ def confounds(
     as precision or device. A fact that one side lacks is not compared.
     """
     rows = cast(list[dict[str, Any]], pairs.to_pylist())
+    known = dict(computed or {})
+    for one in sorted(known, key=lambda one: one.shots or 0):
+        known[one._replace(shots=_MOST)] = known[one]  # of a side whose count a pair does not tell: the largest
     found: dict[str, list[tuple[str, str]]] = {}  # what -> task and difference; no difference: ""
     shown = {} if renderings is None else {
         (row["base"], row["recipe"], row["task"], row["y_condition"]): row for row in renderings.to_pylist()
     }  # fmt: skip
     for row in rows:
         differences = [*_cut(row), *_rendered(shown.get((row["base"], row["recipe"], row["task"], row["y_condition"])))]
-        for what, x, y in [*differences, *_computed(row, computed or {})]:
+        for what, x, y in [*differences, *_computed(row, known)]:
             found.setdefault(what, []).append((row["task"], "" if x == y else f"{x} | {y}"))
     return [
         Confound(what, len(different), len(cases), len({task for task, _ in different}), _told(different))
@@ -123,7 +127,7 @@ def _computed(row: Mapping[str, Any], facts: Mapping[Evaluated, Mapping[str, str
 
 def _facts(row: Mapping[str, Any], condition: str, facts: Mapping[Evaluated, Mapping[str, str]]) -> Mapping[str, str]:
     key = Evaluated(row["base"], answered_by(row["run"], condition), row["task"], condition, row["wording"])
-    counted = key._replace(shots=row["x_shots"]) if condition.endswith("few-shot") else key
+    counted = key._replace(shots=row["x_shots"] or _MOST) if condition.endswith("few-shot") else key
     return facts.get(counted) or facts.get(key) or {}
 
 

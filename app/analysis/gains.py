@@ -1,8 +1,8 @@
 """Which items only tuned models solve, and what these items share.
 
 The base rate is how often a tuned model solves what its base model, given demonstrations, gets wrong under every seed.
-Groups are tasks, and thirds of each task's items by prompt length and by the base model's margin: within tasks, so that
-an easy task with long prompts is not told twice.
+Groups are tasks, and thirds of each pair's items by prompt length and by the base model's margin: within pairs, so that
+neither an easy task with long prompts nor a tokenizer that cuts finely is told twice.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Gained(NamedTuple):
 def gained(items: pa.Table) -> list[Gained]:
     """All items, then each task, then thirds by prompt length and by margin; empty for a table without items.
 
-    Tasks on which length or margin does not vary take no part in its thirds.
+    Pairs on which length or margin does not vary take no part in its thirds.
     """
     tables.checked("items", items)
     if not items.num_rows:
@@ -53,13 +53,14 @@ def gained(items: pa.Table) -> list[Gained]:
     judged = np.isfinite(x) & np.isfinite(y)
     wrong, right = judged & (x == 0), (x == 0) & (y == 1)
     task = codes(items["task"])
+    pair = _of_two(_of_two(task, codes(items["base"])), codes(pc.fill_null(items["run"], "")))
     item = _of_two(task, codes(items["item"]))
     solved_before = np.zeros(int(item.max()) + 1, np.bool_)
     solved_before[item[x > 0]] = True
     only = right & ~solved_before[item]
     overall = right.sum() / wrong.sum() if wrong.any() else 0.0
     made: list[Gained] = []
-    for by, group, mask in _groups(items, task, judged):
+    for by, group, mask in _groups(items, task, pair, judged):
         before, after = int((wrong & mask).sum()), int((right & mask).sum())
         share = after / before if before else None
         rate = share / float(overall) if share is not None and overall else None
@@ -68,7 +69,7 @@ def gained(items: pa.Table) -> list[Gained]:
 
 
 def _groups(
-    items: pa.Table, task: NDArray[np.int64], judged: NDArray[np.bool_]
+    items: pa.Table, task: NDArray[np.int64], pair: NDArray[np.int64], judged: NDArray[np.bool_]
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     yield "all", "all items", judged
     names = items["task"].unique().to_pylist()
@@ -76,17 +77,18 @@ def _groups(
         yield "task", names[code], judged & (task == code)
     for by, (column, labels) in _THIRDS.items():
         values = np.asarray(pc.fill_null(pc.cast(items[column], pa.float64()), np.nan), np.float64)
-        third = _thirds(values, task)
+        third = _thirds(values, pair)
         for number, label in enumerate(labels):
             if (third >= 0).any():
                 yield by, label, judged & (third == number)
 
 
-def _thirds(values: Floats, task: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1 or 2 by the terciles of the row's task; -1 where the value is NaN or the task's do not vary."""
+def _thirds(values: Floats, pair: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1 or 2 by the terciles of the row's pair; -1 where the value is NaN or the pair's do not vary."""
     found = np.full(len(values), -1)
-    for code in range(int(task.max()) + 1):
-        mine = np.flatnonzero((task == code) & np.isfinite(values))
+    order = pair.argsort(kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(pair[order])) + 1):
+        mine = rows[np.isfinite(values[rows])]
         if len(mine) and np.ptp(values[mine]) > 0:
             found[mine] = np.searchsorted(np.quantile(values[mine], [1 / 3, 2 / 3]), values[mine])
     return found

@@ -21,6 +21,7 @@ Key = tuple[str, str | None, str]
 
 
 _ERRORS = 2.0  # standard errors
+_SAME_CHANCE = 1e-9
 DIRECT = ("tuned-direct", "samplegen-direct")
 """A tuned model without demonstrations, prompted in the format that it was tuned on."""
 
@@ -90,7 +91,8 @@ def pairs(scores: pa.Table, analysis: Analysis) -> Pairs:
         if x is None or y is None or reason:
             missing.append(Missing(*key, reason))
         else:
-            made.append(_row(x, y, found.get("z"), analysis))
+            z = found.get("z")
+            made.append(_row(x, y, z if z and _comparable(x, z, seeds["z"]) else None, analysis))
     return Pairs(tables.build("pairs", made), missing)
 
 
@@ -148,7 +150,7 @@ def _shots(rows: Iterable[Mapping[str, object]], analysis: Analysis) -> int:
     """Demonstrations of the few-shot conditions compared; 0 where the study compares none."""
     if analysis.shots is not None:
         return analysis.shots
-    few_shot = [c for c in (analysis.x, analysis.y) if c.endswith("few-shot")]
+    few_shot = [c for c in (analysis.x, analysis.y, analysis.baseline) if c and c.endswith("few-shot")]
     return max((_int(row["shots"]) for row in rows if row["condition"] in few_shot), default=0)
 
 
@@ -203,11 +205,16 @@ def _unpaired(x: _Side | None, y: _Side | None, seeds: Mapping[str, int]) -> str
             return f"{name} has {side.seeds} of {seeds[name]} demonstration seeds"
     if not _as_many(x, y):
         return f"x was scored on {x.n} items, y on {y.n}"
-    if abs(x.chance - y.chance) > 1e-9:
+    if abs(x.chance - y.chance) > _SAME_CHANCE:
         return f"x has chance level {x.chance:.3f}, y {y.chance:.3f}"
     if not math.isfinite(x.high):
         return f"{x.first['metric']} has no best value, so it cannot be corrected for chance"
     return "" if x.chance < x.high else "chance is the best value: every answer is right"
+
+
+def _comparable(x: _Side, z: _Side, seeds: int) -> bool:
+    """Whether the baseline may stand beside x in a difference."""
+    return math.isfinite(z.value) and z.seeds >= seeds and _as_many(x, z) and abs(x.chance - z.chance) <= _SAME_CHANCE
 
 
 def _as_many(a: _Side, b: _Side) -> bool:
@@ -216,8 +223,6 @@ def _as_many(a: _Side, b: _Side) -> bool:
 
 
 def _row(x: _Side, y: _Side, z: _Side | None, analysis: Analysis) -> dict[str, object]:
-    if z is not None and (not _as_many(x, z) or not math.isfinite(z.value)):
-        z = None
     names = ("study", "base", "family", "params", "run", "recipe", "format", "seed", "task", "cluster", "role")
     tuned = x if y.first["run"] is None else y
     more = ("mixture", "pretrained_on", "tuned_on", "metric")

@@ -13,7 +13,7 @@ from app.tasks.metrics.bertscore import Chooser
 from app.tasks.prompts import Worked
 from app.tasks.task import MetricName, Task
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 """Changes whenever the same responses would be judged otherwise."""
 
 # Metric of the scores table -> how an option's log-probability is normalised.
@@ -51,8 +51,8 @@ class Tally:
     """Each generated answer as it is, without blanks around it, and the options as shown: what BERTScore compares."""
     failures: int = 0
     """Generated texts without an answer."""
-    cut: int = 0
-    """Prompts that were too long and lost their beginning."""
+    cut: dict[str, int] = field(default_factory=lambda: {"scored": 0, "written": 0})
+    """Prompts that were too long and lost their beginning: room for an answer to write is not that for an option."""
     unread: int | None = None
     """Texts of a SampleGen model that never came to an answer; None: not that condition."""
 
@@ -77,14 +77,17 @@ class Tally:
             "prediction_correct": None,
             "rule": None,
         }
-        told = generation if worked else scores or generation  # its own words are no part of the prompt
-        row["prompt_tokens"], row["cut_tokens"] = (told.prompt_tokens, told.cut_tokens) if told else (0, 0)
-        self.cut += row["cut_tokens"] != 0
+        asked = {"written": generation} if worked else {"scored": scores, "written": generation}
+        sent = {kind: one for kind, one in asked.items() if one}  # its own words are no part of the prompt
+        row["prompt_tokens"] = next((one.prompt_tokens for one in sent.values()), 0)
+        row["cut_tokens"] = max((one.cut_tokens for one in sent.values()), default=0)
+        for kind, one in sent.items():
+            self.cut[kind] += one.cut_tokens != 0
         if worked:
             self.unread = (self.unread or 0) + (worked.until_answer is None)
         if scores:
             row["choice"] = self._choose(request, scores, response.unconditional)
-            row["choice_correct"] = row["choice"] == request.target
+            row["choice_correct"] = row["choice"] in (request.target, *request.references)
         if generation:
             text = (worked.answer or "") if worked else generation.text
             listed = all(option in request.question for option in request.options)
@@ -144,7 +147,7 @@ class Tally:
             "stderr": found.stderr,
             "extraction_failures": self.failures if spec.reads == "generated" else None,
             "format_failures": self.unread,
-            "cut_prompts": self.cut,
+            "cut_prompts": self.cut["scored" if spec.reads == "choice" else "written"],
         }
 
 

@@ -59,7 +59,7 @@ def _row(study: str, x: EvaluateCell, y: EvaluateCell, store: Store) -> dict[str
     assert y.run is not None  # noqa: S101 - only tuned sides are paired
     tokens = tokenizer(base_source(x.base, store))
     context = second.context
-    if y.run.recipe.chat:
+    if y.answerer and y.answerer.recipe.chat:
         writes = y.condition.name == "samplegen-direct"
         context = chat.wrap(tokens, context, prompts.EXAMPLES_CUE if writes else prompts.ANSWER_CUE)
     if y.condition.name == "samplegen-direct":

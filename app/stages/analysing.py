@@ -195,10 +195,23 @@ def _outlook(planned: Plan, store: Store) -> outlook.Outlook | None:
     return made
 
 
+def _versions(kept: Sequence[Record]) -> dict[str, str]:
+    """What computed the cells; several values where some were computed later by something else."""
+    found: dict[str, set[str]] = {}
+    for record in kept:
+        for name, value in record.environment.items():
+            found.setdefault(name, set()).add(value)
+    return {name: ", ".join(sorted(values)) for name, values in found.items()}
+
+
 def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found) -> report.Facts:
     """What the report says of how its tables came to be."""
     study, records = planned.study, store.records()
-    kept = [records[cell.slug] for cell in planned.cells if cell.slug in records]
+    kept = [
+        records[cell.slug]
+        for cell in planned.cells
+        if cell.slug in records and records[cell.slug].fingerprint == cell.fingerprint
+    ]
     seconds: dict[str, float] = {}
     for record in kept:
         seconds[record.kind] = seconds.get(record.kind, 0.0) + record.seconds
@@ -209,7 +222,7 @@ def _facts(planned: Plan, store: Store, failures: Sequence[Ended], found: Found)
         description=study.description,
         command=_command(store),
         study_text=store.read_text("study.yaml") or "",
-        versions=kept[-1].environment if kept else {},
+        versions=_versions(kept),
         seeds={
             "study": str(study.seed),
             "demonstrations": ", ".join(map(str, study.shots.seeds)),

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from app.analysis.explorer import Row, examples, in_turn, outcomes, shortened, spread
 from app.analysis.facts import ItemView, Piece, Pieces
-from app.analysis.items import asked
+from app.analysis.items import RIGHT, asked
 from app.errors import CellError, StoreError
 from app.evaluation import requests
 from app.models import chat, token_audit
@@ -69,7 +69,8 @@ class _Look:
             sides += cells[:1]
         if len(sides) < 2 or not chosen:
             return {}
-        x, y = (self._seen(side, set(chosen.values())) for side in sides)
+        by_choice = RIGHT.get(str(row["metric"])) == "choice_correct"
+        x, y = (self._seen(side, set(chosen.values()), by_choice) for side in sides)
         return {
             outcome: self._view(row, item, sides[0], x[item], y[item], outcome)
             for outcome, item in chosen.items()
@@ -86,7 +87,8 @@ class _Look:
             pieces = Pieces(*(tuple(Piece(*part) for part in token_audit.parts(tokenizer, text)) for text in texts))
         return ItemView(*place, x.prompt, y.prompt, x.answer, y.answer, x.target, *outcome, pieces)
 
-    def _seen(self, cell: EvaluateCell, wanted: set[str]) -> dict[str, _Seen]:
+    def _seen(self, cell: EvaluateCell, wanted: set[str], by_choice: bool) -> dict[str, _Seen]:
+        """Prompts and answers of some items; the answer is the one that was judged: the chosen option, or the text."""
         table = evidence.read(self._store, cell, ("item", "choice", "generated", "target"))
         if table is None:
             return {}
@@ -102,7 +104,7 @@ class _Look:
         return {
             row["item"]: _Seen(
                 contexts[row["item"]],
-                row["generated"] if row["generated"] is not None else row["choice"] or "",
+                (row["choice"] if by_choice or row["generated"] is None else row["generated"]) or "",
                 row["target"],
             )
             for row in table.to_pylist()

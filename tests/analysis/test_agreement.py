@@ -163,6 +163,14 @@ def test_what_only_tuned_models_solve_is_told_by_task_length_and_margin() -> Non
     assert sum(one.wrong_before for one in margins) == 20  # task t has one margin
 
 
+def test_thirds_are_of_each_pair_so_that_a_fine_tokenizer_is_not_told_as_length() -> None:
+    rows: list[dict[str, object]] = []
+    for base, times in (("b", 1), ("c", 10)):
+        rows += [{"base": base, "item": f"t{at}", "prompt_tokens": times * (10 + at), "y": 1.0} for at in range(30)]
+    found = {(one.by, one.group): one for one in gained(table(rows))}
+    assert [found["prompt length", f"{third} third"].gained for third in ("shortest", "middle", "longest")] == [20] * 3
+
+
 def test_an_item_that_any_base_model_solves_is_not_solved_by_tuning_alone() -> None:
     rows = [
         {"item": "i", "x": 0.0, "y": 1.0},

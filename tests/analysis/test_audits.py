@@ -79,6 +79,20 @@ def test_facts_of_the_two_evaluations_are_compared_where_both_sides_have_them(ma
     assert (line.pairs, line.of) == (11, 11)
 
 
+def test_a_side_with_demonstrations_is_found_where_the_other_has_none() -> None:
+    analysis = Analysis(x="base-zero-shot", y="tuned-few-shot", baseline=None)
+    rows = scores(World(families=2, bases=1, recipes=1, tasks=2)).to_pylist()
+    rows = [r | ({"condition": "tuned-few-shot", "shots": 4} if r["condition"] == "tuned-direct" else {}) for r in rows]
+    made = pairs(tables.build("scores", rows), analysis).table
+    found = {}
+    for row in made.to_pylist():
+        own = (row["task"], row["y_condition"], row["wording"])
+        found[Evaluated(row["base"], None, row["task"], row["x_condition"], row["wording"])] = {"device": "cpu"}
+        found[Evaluated(row["base"], row["run"], *own, 1)] = {"device": "cpu"}
+        found[Evaluated(row["base"], row["run"], *own, 4)] = {"device": "cuda"}
+    assert confounds(made, None, found) == [Confound("device", 4, 4, 2, "cpu | cuda (4)")]
+
+
 def test_only_the_commonest_differences_are_named(made: pa.Table) -> None:
     found = evaluated(made, {"device": "cpu"}, {"device": "cpu"})
     for at, key in enumerate(sorted((key for key in found if key.run), key=str)):

@@ -119,6 +119,29 @@ def test_without_a_baseline_z_is_null() -> None:
     assert pairs(scores(SMALL), Analysis(baseline=None)).table["z"].null_count == 32
 
 
+def test_a_baseline_with_demonstrations_is_found() -> None:
+    found = pairs(scores(SMALL), Analysis(x="base-zero-shot", baseline="base-few-shot"))
+    usual = pairs(scores(SMALL), Analysis())
+    assert found.table["z"].to_pylist() == usual.table["x"].to_pylist()
+
+
+def test_a_baseline_of_fewer_seeds_or_another_chance_level_is_none() -> None:
+    first = pairs(scores(SMALL), Analysis()).table.to_pylist()[0]
+    mine = {name: first[name] for name in ("base", "task")} | {"condition": "base-zero-shot"}
+
+    def several(row: Row) -> list[Row]:
+        alone = all(row[name] == value for name, value in mine.items())
+        return [row] if alone or row["condition"] != "base-zero-shot" else [row, row | {"shot_seed": 1}]
+
+    def guessed(row: Row) -> list[Row]:
+        return [row | {"chance": row["chance"] + 0.01} if all(row[n] == v for n, v in mine.items()) else row]  # type: ignore[operator]
+
+    for change in (several, guessed):
+        made = pairs(changed(scores(SMALL), change), Analysis()).table.to_pylist()
+        lost = {(row["base"], row["task"]) for row in made if row["z"] is None}
+        assert lost == {(mine["base"], mine["task"])}
+
+
 def test_a_score_given_twice_is_refused_and_named() -> None:
     table = scores(SMALL)
     with pytest.raises(StoreError, match="two rows for base llama-32x2"):

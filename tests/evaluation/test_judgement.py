@@ -77,7 +77,25 @@ def test_both_modes_judge_the_same_item_side_by_side() -> None:
     row = tally.judge(response("no", (-1.0, -2.0), "certainly"))
     assert (row["choice"], row["choice_correct"]) == ("no", True)
     assert (row["prediction"], row["prediction_correct"]) == ("certainly", False)
-    assert (row["prompt_tokens"], row["cut_tokens"]) == (30, 2)
+    assert (row["prompt_tokens"], row["cut_tokens"]) == (30, 3)  # the longer cut of both
+
+
+def test_prompts_cut_for_an_answer_to_write_are_told_apart_from_those_cut_for_options() -> None:
+    tally = Tally()
+    given = response("no", (-1.0, -2.0), "no")
+    assert given.scores
+    tally.judge(given._replace(scores=given.scores._replace(cut_tokens=0)))
+    both = replace(FREE, metric="accuracy", also=("exact_match",))
+    cut = {row["metric"]: row["cut_prompts"] for row in tally.scores(FACTS, both, None)}
+    assert (cut["accuracy"], cut["accuracy_token"], cut["exact_match"]) == (0, 0, 1)
+
+
+def test_an_option_that_is_right_too_is_right_for_its_item() -> None:
+    given = response("certainly", (-1.0, -2.0))
+    tally = Tally()
+    assert tally.judge(given._replace(request=given.request._replace(references=("no",))))["choice_correct"]
+    (score,) = (row for row in tally.scores(FACTS, CHOSEN, None) if row["primary"])
+    assert score["value"] == 1  # as the metric has it
 
 
 def test_the_row_holds_exactly_the_columns_of_a_response() -> None:

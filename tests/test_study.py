@@ -129,6 +129,11 @@ TABLE = [
     ("an id of dots", GOOD.replace(BASE, "{source: hub, family: a, id: b/.., revision: c}"), "bases.0.id: '..' leaves"),
     ("a null in a path", GOOD.replace(BASE, '{source: checkpoint, family: a, path: "a\\0b"}'), "no path holds a null"),
     ("a number past all machines", GOOD + f"seed: {10**400}\n", "s.yaml:8:1 seed is 100000"),
+    (
+        "memory past all machines",
+        GOOD.replace("[32x2]", "[32x2], resources: {memory_gb: 1.0e+300}"),
+        "less than 1000000000",
+    ),
     ("a size past all machines", GOOD.replace("32x2", "9" * 5000 + "x2"), "is not WIDTHxLAYERS"),
     ("a number as a key", GOOD + "3: x\n", "the key 3 is no text"),
     ("a hub id without an owner", GOOD.replace(BASE, "{source: hub, family: a, id: b, revision: c}"), "bases.0.id"),

@@ -91,8 +91,8 @@ def planned(plan: Plan) -> Design:
     Base models pretrained without tasks are left out where others are intact. Hub models of one id are checkpoints of
     one run; `analysis.cluster_by: base` takes each for a cluster. Raises StudyError where nothing is paired.
     """
-    y = plan.study.analysis.y
-    wanted = ("tuned-direct", "samplegen-direct") if y == "direct" else (y,)
+    x, y = plan.study.analysis.x, plan.study.analysis.y
+    wanted = (x, *(("tuned-direct", "samplegen-direct") if y == "direct" else (y,)))
     paired = {cell.run.slug: cell.base.slug for cell in plan.evaluations if cell.run and cell.condition.name in wanted}
     tuned = Counter(paired.values())
     bases = {cell.base.slug: cell.base for cell in plan.evaluations if tuned[cell.base.slug]}.values()
@@ -102,7 +102,8 @@ def planned(plan: Plan) -> Design:
         series.setdefault(base.location if base.source == "hub" else base.slug, []).append(base)
     if not series:
         raise StudyError(
-            f"no tuned model is evaluated as analysis.y: {y} asks, so nothing is paired: change analysis.y"
+            f"no tuned model is evaluated as analysis.x: {x} or analysis.y: {y} asks, so no power can be told: name a "
+            "condition of tuned models"
         )
     names = sorted({base.family for base in bases})
     made = [

@@ -18,7 +18,7 @@ class Resources(Strict):
     """GPUs; a fraction shares one. auto: as many, or such a part of one, as the memory estimate asks for."""
     gpu: GpuName = "A100-80"
     """The kind of GPU that auto reckons with."""
-    memory_gb: Real | None = Field(default=None, gt=0)
+    memory_gb: Real | None = Field(default=None, gt=0, lt=1e9)
     """Memory in GB; left out: estimated from the parameters."""
 
 

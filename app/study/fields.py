@@ -72,7 +72,7 @@ def _no_nul(path: str) -> str:
 
 Whole = Annotated[int, BeforeValidator(_no_flag), Field(lt=2**63)]
 """A whole number that a machine holds."""
-Real = Annotated[float, BeforeValidator(_no_flag), Field(lt=1e15)]
+Real = Annotated[float, BeforeValidator(_no_flag)]
 FilePath = Annotated[str, Field(min_length=1), AfterValidator(_no_nul)]
 NotNegative = Annotated[Real, Field(ge=0)]
 _Value = TypeVar("_Value")

@@ -33,14 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=_ROOT / "docs" / "coverage.md",
         help="a file, or a folder for coverage.md; a .json goes beside it",
     )
+    asked.add_argument("--only", metavar="PART", help="cases of one section: coverage, further, items, difference, ...")
     asked.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     told = asked.parse_args(arguments)
     if told.experiments < 2 or told.workers < 1:
         asked.error("--experiments must be at least 2 and --workers at least 1")
-    found = run(cases(), told.experiments, told.workers)
+    chosen = [case for case in cases() if told.only in (None, case.part)]
+    if not chosen:
+        asked.error(f"--only {told.only}: the parts are {', '.join(dict.fromkeys(case.part for case in cases()))}")
+    found = run(chosen, told.experiments, told.workers)
     command = "python -m jobs.simulate"
     if told.experiments != EXPERIMENTS:
         command += f" --experiments {told.experiments}"
+    if told.only:
+        command += f" --only {told.only}"
     out = told.out / "coverage.md" if told.out.is_dir() else told.out
     document.write(found, out, command, datetime.now(UTC).date().isoformat())
     kept = document.bounds(found)

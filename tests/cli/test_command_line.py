@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import study
+from app.errors import StoreError, StudyError
+
 Write = Callable[..., Path]
 Answer = subprocess.CompletedProcess[str]
 
@@ -122,19 +125,20 @@ def test_more_demonstrations_than_there_are_examples_are_found_by_the_check(
     refused(fewtune("check", path), "too few for 5000 demonstrations")
 
 
-def test_what_the_ladder_cannot_make_is_found_by_the_check(fewtune: Callable[..., Answer], write_study: Write) -> None:
+def test_what_the_ladder_cannot_make_is_found_by_the_check(write_study: Write) -> None:
     text = write_study().read_text() + "tasks: [antonym, job]\n"
     every = "[32x2], pretraining: {without: ['set:tune', 'set:develop', 'set:evaluate']}"
-    refused(fewtune("check", write_study(text.replace("[32x2]", every))), "pretraining.without leaves no task")
-    refused(fewtune("check", write_study(text.replace("lora}", "lora, chat: true}"))), "recipe lora has chat: true")
+    with pytest.raises(StudyError, match=r"pretraining\.without leaves no task"):
+        study.check(write_study(text.replace("[32x2]", every)))
+    with pytest.raises(StudyError, match="recipe lora has chat: true"):
+        study.check(write_study(text.replace("lora}", "lora, chat: true}")))
 
 
-def test_a_plan_refuses_the_store_that_a_run_would_refuse(
-    fewtune: Callable[..., Answer], write_study: Write, tmp_path: Path
-) -> None:
+def test_a_plan_refuses_the_store_that_a_run_would_refuse(write_study: Write, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").touch()
-    refused(fewtune("plan", write_study(), "--store", tmp_path / "other"), "is not empty and not a FewTune store")
+    with pytest.raises(StoreError, match="is not empty and not a FewTune store"):
+        study.plan(write_study(), str(tmp_path / "other"))
 
 
 def test_tasks_are_listed_with_role_and_source(fewtune: Callable[..., Answer]) -> None:

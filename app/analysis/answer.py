@@ -81,6 +81,11 @@ def bounds(row: Row, *, signed: bool = False) -> str:
     return f"[{number(row.ci_low, signed=signed)}, {number(row.ci_high, signed=signed)}]"
 
 
+def direction(low: float | None, high: float | None) -> int:
+    """1 where an interval lies above 0, -1 below, 0 where it holds 0 or there is none."""
+    return 0 if low is None or high is None else int(low > 0) - int(high < 0)
+
+
 def answer(rows: Sequence[Row]) -> Answer:
     """The study's answer in words, from the subset that `main_filter` names."""
     main = find(rows, "doubly_centred", filter=main_filter(rows))
@@ -143,14 +148,13 @@ def _rival(rows: Sequence[Row], main: Row) -> str:
 def _claim(rows: Sequence[Row], delta: Row) -> str:
     if delta.ci_low is None or delta.ci_high is None:
         return "too few families, bases or tasks to say which predicts better"
-    if delta.ci_low <= 0 <= delta.ci_high:
+    found = direction(delta.ci_low, delta.ci_high)
+    if not found:
         return "this study does not tell which predicts better"
-    better = "few-shot" if delta.ci_low > 0 else "the baseline"
+    better = "few-shot" if found > 0 else "the baseline"
     check = find(rows, "doubly_centred", "normal-scores-delta", filter=FLOOR_FILTER)
-    if check is not None and check.ci_low is not None and check.ci_high is not None:
-        same = check.ci_low > 0 if delta.ci_low > 0 else check.ci_high < 0
-        if same:
-            return f"{better} predicts better, also on normal scores of tasks away from the floor"
+    if check is not None and direction(check.ci_low, check.ci_high) == found:
+        return f"{better} predicts better, also on normal scores of tasks away from the floor"
     return (
         f"{better} looks better, but the check on normal scores of tasks away from the floor does not confirm it, "
         "so no claim is made"

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
-from app.analysis.answer import Row, bounds, find, main_filter, number
+from app.analysis.answer import Row, bounds, direction, find, main_filter, number
 from app.analysis.refusals import MIN_CLUSTERS
 from app.analysis.vocabulary import FLOOR_FILTER
 from app.grammar import counted
@@ -78,7 +78,7 @@ def _families(rows: Sequence[Row], main: Row) -> Iterator[Change]:
 
 def _resampled(main: Row) -> Iterator[Change]:
     if main.boot_low is not None and main.boot_high is not None:
-        same = main.ci_low is not None and _side(main) == _side_of(main.boot_low, main.boot_high)
+        same = main.ci_low is not None and _side(main) == direction(main.boot_low, main.boot_high)
         said = (
             f"The two-way bootstrap gives {number(main.boot_low)} to {number(main.boot_high)}"
             f"{'' if same else ', which does not say the same as the interval above'}."
@@ -152,12 +152,8 @@ def _pretraining(limits: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
 
 
 def _side(row: Row) -> int:
-    """1 where the row's interval lies above 0, -1 below, 0 where it holds 0 or there is none."""
-    return _side_of(row.ci_low, row.ci_high)
-
-
-def _side_of(low: float | None, high: float | None) -> int:
-    return 0 if low is None or high is None else int(low > 0) - int(high < 0)
+    """The direction of the row's interval."""
+    return direction(row.ci_low, row.ci_high)
 
 
 def _p(value: float) -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from app import tables
-from app.analysis.agreement import codes
+from app.analysis.agreement import codes, pairs_of
 from app.analysis.coefficients import Floats
 
 _THIRDS = {
@@ -53,7 +53,7 @@ def gained(items: pa.Table) -> list[Gained]:
     judged = np.isfinite(x) & np.isfinite(y)
     wrong, right = judged & (x == 0), (x == 0) & (y == 1)
     task = codes(items["task"])
-    pair = _of_two(_of_two(task, codes(items["base"])), codes(pc.fill_null(items["run"], "")))
+    pair, _ = pairs_of(items)
     item = _of_two(task, codes(items["item"]))
     solved_before = np.zeros(int(item.max()) + 1, np.bool_)
     solved_before[item[x > 0]] = True

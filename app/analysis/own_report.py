@@ -109,8 +109,8 @@ def files(own: Own, found: Analysed, command: Sequence[str], origin: str) -> dic
     facts = Facts(
         study=str(own.scores["study"][0]),
         description=" ".join(
-            [f"Scores measured elsewhere, read from {origin}.", left_out(found), *own.warnings]
-        ).replace("  ", " "),
+            filter(None, (f"Scores measured elsewhere, read from {origin}.", left_out(found), *own.warnings))
+        ),
         command=" ".join(command),
         versions=versions(),
         fingerprints={"scores": fingerprint(sorted(set(own.scores["fingerprint"].to_pylist())))},

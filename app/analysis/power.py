@@ -16,6 +16,7 @@ from app.analysis import coefficients as co
 from app.analysis import estimates as es
 from app.analysis import jackknife as jk
 from app.analysis import refusals
+from app.analysis.answer import direction
 from app.analysis.designs import Design
 from app.analysis.vocabulary import FLOOR, LEVELS, Level
 from app.analysis.worlds import World, draw, truth
@@ -163,7 +164,7 @@ def claimed(sides: co.Sides, clusters: NDArray[np.int64], found: Judged) -> int:
 
 def excludes_zero(found: jk.Interval | None) -> int:
     """1 where the interval lies above 0, -1 below, 0 where it holds 0 or there is none."""
-    return 0 if found is None else int(found.low > 0) - int(found.high < 0)
+    return 0 if found is None else direction(found.low, found.high)
 
 
 def floor_check(sides: co.Sides, clusters: NDArray[np.int64]) -> jk.Interval | None:

@@ -102,8 +102,8 @@ def planned(plan: Plan) -> Design:
         series.setdefault(base.location if base.source == "hub" else base.slug, []).append(base)
     if not series:
         raise StudyError(
-            f"no tuned model is evaluated as analysis.x: {x} or analysis.y: {y} asks, so no power can be told: name a "
-            "condition of tuned models"
+            f"no tuned model is evaluated as analysis.x: {x} or analysis.y: {y} asks, so nothing is paired with one: "
+            "name a condition of tuned models"
         )
     names = sorted({base.family for base in bases})
     made = [

@@ -86,7 +86,7 @@ def test_a_plan_without_pairs_is_refused(write_study: Callable[..., Path]) -> No
     plan = stages.plan(load(write_study()))
     analysis = plan.study.analysis.model_copy(update={"y": "samplegen-direct"})
     nothing = plan._replace(study=plan.study.model_copy(update={"analysis": analysis}))
-    with pytest.raises(StudyError, match=r"asks, so no power can be told: name a condition of tuned models"):
+    with pytest.raises(StudyError, match=r"asks, so nothing is paired with one: name a condition of tuned models"):
         planned(nothing)
     turned = plan.study.analysis.model_copy(update={"x": "tuned-direct", "y": "base-few-shot"})
     design = planned(plan._replace(study=plan.study.model_copy(update={"analysis": turned})))

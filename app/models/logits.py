@@ -15,15 +15,15 @@ from app.models.prefix import ROUNDING
 Head = Literal["plain", "gathered", "whole"]
 """Logits are made of chosen places by the head itself, by the model, or of all places by the model."""
 
-_AT_ONCE = 2**25
-"""Logits held at once: 128 MiB in float32."""
+_AT_ONCE = {"cpu": 2**25, "cuda": 2**27}
+"""Logits held at once: 128 MiB in float32; on a GPU 512 MiB, since each part reads the whole head and is waited for."""
 
 _gathering: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
 
 
 def rows_at_once(model: PreTrainedModel) -> int:
     """Logit rows to ask for at once, so that a large vocabulary never fills the memory."""
-    return max(1, _AT_ONCE // model.config.get_text_config().vocab_size)
+    return max(1, _AT_ONCE[model.device.type] // model.config.get_text_config().vocab_size)
 
 
 def head(model: PreTrainedModel) -> Head:

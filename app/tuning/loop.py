@@ -80,7 +80,7 @@ class Result(NamedTuple):
     weights: Mapping[str, torch.Tensor] | None
     """Trained weights on the first worker, where the model itself holds but a part of them (zero3)."""
     ways: Mapping[str, object]
-    """How it was computed, for the record: the form of the model, whether its layers were compiled."""
+    """How it was computed, for the record: the form of the model, whether its layers were made quicker."""
 
 
 def train(
@@ -103,7 +103,7 @@ def train(
     passes = schedule.passes(team.size)
     settings = Settings(schedule.learning_rate, schedule.weight_decay, schedule.max_gradient, passes, schedule.autocast)
     how = form(model)  # while it still lies whole on its device
-    compiled = quicken(model, len(plan)) if team.size == 1 else "no: several workers"
+    quick = quicken(model, len(plan), schedule.autocast) if team.size == 1 else {"compiled": "no: several workers"}
     hands = stepper(model, settings, team)
     losses = [] if state is None else _restore(state, hands)
     model.train()
@@ -122,7 +122,7 @@ def train(
         losses.append(loss)
         report(step + 1, len(plan), lambda path: _save(path, hands, losses))
     model.eval()
-    return Result(told(examples, plan, losses), losses, hands.weights(), {**how._asdict(), "compiled": compiled})
+    return Result(told(examples, plan, losses), losses, hands.weights(), {**how._asdict(), **quick})
 
 
 def told(examples: Sequence[Encoded], plan: Sequence[Sequence[int]], losses: Sequence[float]) -> Tuned:

@@ -19,8 +19,9 @@ from app.models import heads
 from app.tuning.probes import Way, inner
 from app.tuning.rows import Rows
 
-LOGITS_AT_ONCE = 2**24
-"""Logits held at once: 64 MiB in float32, and as much again while they become gradients."""
+LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**27}
+"""Logits held at once: 64 MiB in float32, and as much again while they become gradients; on a GPU 512 MiB, where a
+few rows would not fill its units and each part reads the whole head."""
 
 
 class Loss(NamedTuple):
@@ -32,11 +33,12 @@ class Loss(NamedTuple):
     """Cross-entropy of each answer token, in nats, in the order of their places; without a gradient."""
 
 
-def shared(called: nn.Module, rows: Rows, shares: torch.Tensor, how: Way, at_once: int = LOGITS_AT_ONCE) -> Loss:
+def shared(called: nn.Module, rows: Rows, shares: torch.Tensor, how: Way, at_once: int | None = None) -> Loss:
     """The loss of `rows`, whose answer tokens count by `shares`; `called` is the model as its stepper calls it.
 
-    `at_once` bounds the logits held, where the head is a plain linear map.
+    `at_once` bounds the logits held, where the head is a plain linear map; left out: `LOGITS_AT_ONCE`.
     """
+    at_once = LOGITS_AT_ONCE[rows.ids.device.type] if at_once is None else at_once
     head = heads.head(inner(called))
     if how == "whole" or head is None:
         return _shared(_output(called, rows).flatten(0, 1)[rows.places], rows.labels, shares)

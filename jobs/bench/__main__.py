@@ -1,9 +1,10 @@
 """`python -m jobs.bench [PART ...]`: figures, measured here and now, kept in docs/bench.md; no test asserts one.
 
 Parts: scoring, generation, tuning, adapters, end-to-end, growth, peak (against what users have today, and as work
-grows), gpu (on a machine with one), schedule, cluster, cells, memory, statistics, demo (how the parts work together);
-left out: all of these. The path of a study file measures that study as demo does. `before REVISION [STUDY]` compares a
-study, demo if left out, with the code of another revision. FEWTUNE_DATA_MIRROR names the mirror for real data.
+grows), gpu-tuning, gpu-scoring (on a machine with one), schedule, cluster, cells, memory, statistics, demo (how the
+parts work together); left out: all of these. The path of a study file measures that study as demo does. `before
+REVISION [STUDY]` compares a study, demo if left out, with the code of another revision. FEWTUNE_DATA_MIRROR names the
+mirror for real data.
 """
 
 import os
@@ -51,7 +52,8 @@ _PARTS: Mapping[str, Callable[[Options], Section]] = {
     "end-to-end": end_to_end.part,
     "growth": growth.part,
     "peak": peak.part,
-    "gpu": gpu.part,
+    "gpu-tuning": gpu.tuning_part,
+    "gpu-scoring": gpu.scoring_part,
     "schedule": schedule.part,
     "cluster": cluster.part,
     "cells": cells.part,
@@ -102,10 +104,11 @@ def _apart(parts: Sequence[str], out: Path) -> int:
     parts = parts or list(_PARTS)
     for name in parts:
         _part(name)
-    if "gpu" in parts and not torch.cuda.is_available():
-        parts = [part for part in parts if part != "gpu"]
-        if not document.kept(out).get("gpu"):
-            document.keep("gpu", gpu.absent(), out, tuple(_PARTS))
+    if not torch.cuda.is_available():
+        for name in [part for part in parts if part.startswith("gpu-")]:
+            parts = [part for part in parts if part != name]
+            if not document.kept(out).get(name):
+                document.keep(name, gpu.absent(name), out, tuple(_PARTS))
     codes = [
         subprocess.run([sys.executable, "-m", "jobs.bench", part, *flags], check=False).returncode  # noqa: S603
         for part in parts

@@ -5,7 +5,9 @@ Models are built from the shapes of known ones, with random weights, which cost 
 
 import random
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from app.models.loading import LoadedModel, causal
 from app.tuning.encoding import Encoded
 from app.tuning.kernels import ENOUGH, compiled
 from app.tuning.loop import Schedule, train
-from jobs.bench import material, rivals, scoring
+from jobs.bench import material, rivals, scoring, tuning
 from jobs.bench.document import Options, Section, Table, Target, verdict
 from jobs.bench.measure import Answered, alternate, hot, refusal, same_answers, spread, timed
 
@@ -26,15 +28,17 @@ UTILISATION, FASTER = 40.0, 5.0
 """At least: per cent of the measured peak, and times lm-eval."""
 _TRIES = 10
 _GATED = 8  # the harness's batch where only its answers count
-_ABOUT = f"""In bfloat16, in seconds on the clock between two synchronisations. Peak: the fastest of ten products of two
-square matrices. Tuning: LoRA of rank 8 on all linear layers by the loop of a study, over seeded token ids of 128 to
-1,024 a row, half of them answers. Its model FLOPs are those that the task needs, whatever the loop does: 2 a parameter
-and token forward and 2 for the gradients of activations (a frozen weight needs none of its own), 6 for parameters of
-adapters, logits of answer tokens alone, attention to what stands before. With layers as they are, and compiled, as a
-study has them from {ENOUGH} steps on; the better one counts. Scoring: five-shot items against
-`HFLM.loglikelihood` on the same weights at the fastest of its batch sizes. Gates, in float32 on the same weights: same
-prompts, accuracy, likeliest options and log-probabilities. In bfloat16 the order of sums changes the third digit, so
-there the share of equal likeliest options is stated, and no gate."""
+_ABOUT_TUNING = f"""LoRA of rank 8 on all linear layers in bfloat16, by the loop of a study, over seeded rows of 128 to
+1,024 token ids, half of them answers; in seconds on the clock between two synchronisations. Peak: the fastest of ten
+products of two square matrices. Model FLOPs are those that the task needs, whatever the loop does: 2 a parameter and
+token forward and 2 for the gradients of activations (a frozen weight needs none of its own), 6 for parameters of
+adapters, logits of answer tokens alone, attention to what stands before. With one operation after the other, and
+compiled, as a study has its layers from {ENOUGH:,} steps on, since it takes a while before; the better one counts, also
+against `SFTTrainer.train` of TRL on the same rows and weights, which has no target here."""
+_ABOUT_SCORING = """Five-shot items of four generated tasks in bfloat16 against `HFLM.loglikelihood` on the same weights
+at the fastest of its batch sizes, in seconds on the clock between two synchronisations. Gates, in float32 on the same
+weights and fewer items: same prompts, accuracy, likeliest options and log-probabilities. In bfloat16 the order of sums
+changes the third digit, so there the share of equal likeliest options is stated, and no gate."""
 
 
 class Work(NamedTuple):
@@ -50,29 +54,55 @@ class Work(NamedTuple):
     batch: int = 16
     steps: int = 12
     scored: tuple[str, ...] = ("smollm2-135m", "smollm2-360m", "llama-1b")
-    batches: tuple[int, ...] = (1, 8, 32, 64, 128, 256)
+    batches: tuple[int, ...] = (32, 64, 128, 256)
+    """Of the harness; smaller ones leave a GPU idle."""
+    items: int = 120
+    """Of each task that are timed, as far as it has them."""
+    gated: int = 20
+    """Of each task that the gates are about."""
 
 
-def absent() -> Section:
+def absent(part: str) -> Section:
     """The section of a machine without a GPU: what there would be to reach, and that nothing was measured."""
     work = Work()
     targets = [Target(_tuning(work), None, UTILISATION, "% of the peak")]
-    targets += [Target(_scoring(name, setting), None, FASTER) for name in work.scored for setting in _settings()]
+    if part == "gpu-scoring":
+        targets = [Target(_scoring(name, setting), None, FASTER) for name in work.scored for setting in _settings()]
     note = "Not measured: this machine has no GPU for torch. On one that has, the command below fills this section."
-    return Section("GPU", _ABOUT, targets=targets, notes=[note], command="python -m jobs.bench gpu")
+    return replace(_section(part), targets=targets, notes=[note], command=f"python -m jobs.bench {part}")
 
 
-def part(options: Options) -> Section:
-    """The section of `python -m jobs.bench gpu`. Raises InputError where torch sees no GPU."""
-    if not torch.cuda.is_available():
-        raise InputError("the part gpu needs a GPU that torch can use (CUDA): run it on a machine that has one")
-    rivals.quiet()
-    section = Section("GPU", _ABOUT)
+def tuning_part(options: Options) -> Section:
+    """The section of `python -m jobs.bench gpu-tuning`. Raises InputError where torch sees no GPU."""
+    section = _begun("gpu-tuning")
     with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root:
-        tune(Work(), options, Path(root), section)
+        pace = tune(Work(), options, Path(root), section)
+        beside(Work(), pace, options, Path(root), section)
+    return section
+
+
+def scoring_part(options: Options) -> Section:
+    """The section of `python -m jobs.bench gpu-scoring`. Raises InputError where torch sees no GPU."""
+    section = _begun("gpu-scoring")
+    with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root:
         for name in Work().scored:
             score(Work(), name, options, Path(root), section)
     return section
+
+
+def _begun(part: str) -> Section:
+    if not torch.cuda.is_available():
+        raise InputError(f"the part {part} needs a GPU that torch can use (CUDA): run it on a machine that has one")
+    rivals.quiet()
+    return _section(part)
+
+
+def _section(part: str) -> Section:
+    return (
+        Section("Tuning on a GPU", _ABOUT_TUNING)
+        if part == "gpu-tuning"
+        else Section("Scoring on a GPU", _ABOUT_SCORING)
+    )
 
 
 def _tuning(work: Work) -> str:
@@ -116,8 +146,8 @@ def flops(config: Any, body: int, adapters: int, rows: Sequence[Encoded]) -> flo
     return tokens * (4 * body + 6 * adapters) + labels * 4 * head + attention
 
 
-def tune(work: Work, options: Options, folder: Path, into: Section) -> None:
-    """The table of tuning, with its target."""
+def tune(work: Work, options: Options, folder: Path, into: Section) -> float:
+    """The table of tuning, with its target; tokens/s of the better way."""
     loaded = material.llama(folder, work.tuned, work.device, "bfloat16")
     most = peak(work.device, work.product)
     lora = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
@@ -132,37 +162,65 @@ def tune(work: Work, options: Options, folder: Path, into: Section) -> None:
         train(model, rows, schedule, 0, None, lambda *_: None)
 
     needed, tokens = flops(config, layers, adapters, rows), sum(len(row.ids) for row in rows)
-    table = Table(("model", "layers", "measured peak", "tokens/s", "model FLOP/s", "utilisation", "to reach"))
+    table = Table(("model", "operations", "measured peak", "tokens/s", "model FLOP/s", "utilisation", "to reach",
+                   "seconds before", "ms a step"))  # fmt: skip
     into.tables.append(table)
     used: list[float] = []
-    for way in ("as they are", *(("compiled",) if work.device == "cuda" else ())):
-        told = compiled(model) if way == "compiled" else "yes"
+    for way in ("one by one", *(("compiled",) if work.device == "cuda" else ())):
+        began = time.monotonic()
+        told = compiled(model, schedule.autocast) if way == "compiled" else "yes"
         if told != "yes":
-            into.notes.append(f"{work.tuned}: layers were not compiled ({told}).")
+            into.notes.append(f"{work.tuned}: its layers were not compiled ({told}).")
             continue
-        epoch()  # warm: every length is met once
+        epoch()  # every length is met once
+        first = time.monotonic() - began
         seconds = min(timed(epoch, work.device).seconds for _ in range(options.rounds))
         used.append(100 * needed / seconds / most)
-        into.figures |= {f"tokens/s, layers {way}": tokens / seconds, f"utilisation, layers {way}": used[-1] / 100}
+        into.figures |= {
+            f"tokens/s, {way}": tokens / seconds, f"utilisation, {way}": used[-1] / 100,
+            f"seconds a step, {way}": seconds / work.steps, f"seconds before, {way}": first - seconds,
+        }  # fmt: skip
         table.rows.append(
             (
                 work.tuned, way, f"{most / 1e12:.2f} TFLOP/s", f"{tokens / seconds:,.0f}",
                 f"{needed / seconds / 1e12:.2f} TFLOP/s", f"{used[-1]:.0f} %", f"{UTILISATION:.0f} %",
+                f"{first - seconds:.1f}", f"{1_000 * seconds / work.steps:.0f}",
             )
         )  # fmt: skip
     into.figures["peak FLOP/s"] = most
     into.targets.append(Target(_tuning(work), max(used), UTILISATION, "% of the peak"))
     if max(used) < UTILISATION:
         into.notes.append(f"{work.tuned}: the loop's time goes to {hot(epoch)}.")
+    return tokens * max(used) * most / (100 * needed)
+
+
+def beside(work: Work, pace: float, options: Options, folder: Path, into: Section) -> None:
+    """The table of TRL on the same rows, as the paper sets it and with loss on answers alone; the loop makes `pace`.
+
+    TRL's packed and padding-free rows need flash-attn's kernels on a GPU, which are no package of ours.
+    """
+    loaded = material.llama(folder, work.tuned, work.device, "bfloat16")
+    rows = examples(work, causal(loaded).config.get_text_config().vocab_size)
+    setup = tuning.Setup(work.tuned, loaded, True, tuple(rows))
+    table = Table(("model", "TRL as", "TRL, tokens/s", "loop, tokens/s", "ratio"))
+    into.tables.append(table)
+    for how in (tuning.AS_THE_PAPER, *tuning.arrangements(rows)[:1]):
+        tuning.theirs(setup, how, rows[: 2 * work.batch], folder).train()  # warm
+        trainers = [tuning.theirs(setup, how, rows, folder) for _ in range(options.rounds)]
+        into.gates.append((f"{work.tuned}, {how.name}", tuning.same_examples(rows, trainers[0])))
+        seconds = min(timed(one.train, work.device).seconds for one in trainers)
+        found = sum(len(row.ids) for row in rows) / seconds
+        into.figures |= {f"TRL, {how.name}: tokens/s": found}
+        table.rows.append((work.tuned, how.name, f"{found:,.0f}", f"{pace:,.0f}", f"{pace / found:.2f} x"))
 
 
 def score(work: Work, name: str, options: Options, folder: Path, into: Section) -> None:
     """A row of the table of scoring for each setting of a model."""
-    asked = {s.name: material.rendered(s.condition, s.wording, options.items) for s in _settings()}
     gated = work._replace(batches=(_GATED,))
-    exact = {s: _answers(gated, name, "float32", rows, folder)[:2] for s, rows in asked.items()}
+    few = {s.name: material.rendered(s.condition, s.wording, work.gated) for s in _settings()}
+    exact = {s: _answers(gated, name, "float32", rows, folder)[:2] for s, rows in few.items()}
     for setting in _settings():
-        where, rows = f"{name}, {setting.name}", asked[setting.name]
+        where, rows = f"{name}, {setting.name}", material.rendered(setting.condition, setting.wording, work.items)
         gates = same_answers(*exact[setting.name])
         into.gates += [(f"{where}, float32", gate) for gate in gates]
         if told := refusal(gates):
@@ -171,18 +229,20 @@ def score(work: Work, name: str, options: Options, folder: Path, into: Section) 
             continue
         ours, theirs, facts = _answers(work, name, "bfloat16", rows, folder, options.rounds)
         same = sum(a == b for a, b in zip(ours.chosen, theirs.chosen, strict=True))
+        if facts["ratio"] < FASTER:
+            into.notes.append(f"{where}: the engine's time goes to {facts['hot']}.")
         into.targets.append(Target(_scoring(name, setting), facts["ratio"], FASTER))
         into.figures |= {f"{where}: {what}": float(facts[what]) for what in ("ratio", "engine", "lm-eval")}
         row = (
-            name, setting.name, f"{facts['requests']:,}", f"{facts['lm-eval']:,.0f} (batch {facts['batch']})",
-            f"{facts['engine']:,.0f}", verdict(facts["ratio"], FASTER), facts["spread"],
-            f"{same} of {len(ours.chosen)}", f"{FASTER:.0f} x",
+            name, setting.name, f"{len(ours.chosen)} / {facts['requests']:,}",
+            f"{facts['lm-eval']:,.0f} (batch {facts['batch']})", f"{facts['engine']:,.0f}",
+            verdict(facts["ratio"], FASTER), facts["spread"], f"{same} of {len(ours.chosen)}", f"{FASTER:.0f} x",
         )  # fmt: skip
         _table(into).rows.append(row)
 
 
 def _table(into: Section) -> Table:
-    head = ("model", "setting", "requests", "lm-eval, requests/s", "engine, requests/s", "ratio", "rounds",
+    head = ("model", "setting", "items / requests", "lm-eval, requests/s", "engine, requests/s", "ratio", "rounds",
             "same likeliest option in bfloat16", "to reach")  # fmt: skip
     found = next((table for table in into.tables if tuple(table.head) == head), None)
     if found is None:
@@ -204,6 +264,6 @@ def _answers(
     engine, rival = alternate(sides, len(instances), rounds, work.device)
     facts = {
         "ratio": engine.rate / rival.rate, "engine": engine.rate, "lm-eval": rival.rate, "batch": batch,
-        "requests": len(instances), "spread": spread(engine, rival),
+        "requests": len(instances), "spread": spread(engine, rival), "hot": hot(sides[0]),
     }  # fmt: skip
     return scoring.answered(asked, engine.result), rivals.answered(tasks, rival.result), facts

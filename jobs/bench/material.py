@@ -113,7 +113,8 @@ def llama(folder: Path, shape: str, device: str = "cpu", dtype: str = "float32",
             eos_token_id=0,
         )
         torch.manual_seed(0)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
+        with torch.device(device):  # a billion random numbers take a CPU half a minute
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
         save_checkpoint(LoadedModel(model, pieces(), "cpu", ModelSource("checkpoint", str(place))), place)
     return load(ModelSource("checkpoint", str(place), None, dtype), device)
 

@@ -11,18 +11,19 @@ from app.tuning.encoding import Encoded
 from jobs.bench import document, gpu
 from jobs.bench.document import Options, Section
 
-WORK = gpu.Work("cpu", 64, "ladder-small", (4, 16), 4, 3, ("ladder-small",), (1, 8))
+WORK = gpu.Work("cpu", 64, "ladder-small", (4, 16), 4, 3, ("ladder-small",), (1, 8), 3, 2)
 OPTIONS = Options(items=2, rounds=1)
 
 
 def test_without_a_gpu_it_refuses_in_a_sentence_and_says_so_in_the_document(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    with pytest.raises(InputError, match="needs a GPU"):
-        gpu.part(OPTIONS)
-    document.keep("gpu", gpu.absent(), tmp_path)
+    for name, part in {"gpu-tuning": gpu.tuning_part, "gpu-scoring": gpu.scoring_part}.items():
+        with pytest.raises(InputError, match=f"the part {name} needs a GPU"):
+            part(OPTIONS)
+        document.keep(name, gpu.absent(name), tmp_path)
     text = (tmp_path / "bench.md").read_text()
-    assert "Not measured: this machine has no GPU" in text
+    assert text.count("Not measured: this machine has no GPU") == 2
     assert "tuning llama-1b by LoRA in bfloat16 | not measured | at least 40 % of the peak | - |" in text
 
 
@@ -33,13 +34,16 @@ def test_flops_are_those_of_the_definition() -> None:
     assert gpu.flops(config, 1_000, 50, rows) == 6 * (4 * 1_000 + 6 * 50) + 3 * 4 * 800 + attention
 
 
-def test_tuning_is_measured_against_the_peak(tmp_path: Path) -> None:
+def test_tuning_is_measured_against_the_peak_and_beside_trl(tmp_path: Path) -> None:
+    pytest.importorskip("trl")
     section = Section("GPU", "")
-    gpu.tune(WORK, OPTIONS, tmp_path, section)
+    gpu.beside(WORK, gpu.tune(WORK, OPTIONS, tmp_path, section), OPTIONS, tmp_path, section)
     assert section.figures["peak FLOP/s"] > 0
-    assert section.figures["utilisation, layers as they are"] > 0
+    assert section.figures["utilisation, one by one"] > 0
+    assert [len(table.rows) for table in section.tables] == [1, 2]
+    assert all(gate.passed for _, gate in section.gates)
     (target,) = section.targets
-    assert target.found == pytest.approx(100 * section.figures["utilisation, layers as they are"])
+    assert target.found == pytest.approx(100 * section.figures["utilisation, one by one"])
 
 
 def test_scoring_passes_its_gates_in_float32_and_states_what_bfloat16_changes(tmp_path: Path) -> None:

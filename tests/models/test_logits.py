@@ -52,7 +52,7 @@ def capped(name: str, like: LoadedModel) -> LoadedModel:
 
 @pytest.fixture(autouse=True)
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logits, "_AT_ONCE", 64 * VOCABULARY)
+    monkeypatch.setitem(logits._AT_ONCE, "cpu", 64 * VOCABULARY)
 
 
 @contextmanager

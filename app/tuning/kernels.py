@@ -21,8 +21,8 @@ from app.tuning.probes import inner
 from app.tuning.rows import Rows, padded
 
 ENOUGH = 2_000
-"""Steps from which on compiling pays on a GPU: some 85 s on an H100's host, for 45 ms of each 195 at a billion weights;
-larger models pay it back sooner."""
+"""Steps from which on compiling pays on a GPU: about a minute and a half on an H100's host, for 47 ms of each 203 at a
+billion weights; larger models pay it back sooner."""
 _VARIANTS = 32
 """Of a layer's code that may be compiled: the first layer (its input needs no gradient) and the others, tried and in
 training, rows that are padded and packed, one row and several. At torch's own limit, 8, the rest would run uncompiled,

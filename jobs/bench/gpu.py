@@ -20,7 +20,7 @@ from app.models.loading import LoadedModel, causal
 from app.tuning.encoding import Encoded
 from app.tuning.kernels import ENOUGH, compiled
 from app.tuning.loop import Schedule, train
-from jobs.bench import material, rivals, scoring, tuning
+from jobs.bench import material, rivals, scoring
 from jobs.bench.document import Options, Section, Table, Target, verdict
 from jobs.bench.measure import Answered, alternate, hot, refusal, same_answers, spread, timed
 
@@ -33,8 +33,7 @@ _ABOUT_TUNING = f"""LoRA of rank 8 on all linear layers in bfloat16, by the loop
 products of two square matrices. Model FLOPs are those that the task needs, whatever the loop does: 2 a parameter and
 token forward and 2 for the gradients of activations (a frozen weight needs none of its own), 6 for parameters of
 adapters, logits of answer tokens alone, attention to what stands before. With one operation after the other, and
-compiled, as a study has its layers from {ENOUGH:,} steps on, since it takes a while before; the better one counts, also
-against `SFTTrainer.train` of TRL on the same rows and weights, which has no target here."""
+compiled, as a study has its layers from {ENOUGH:,} steps on, since it takes a while before; the better one counts."""
 _ABOUT_SCORING = """Five-shot items of four generated tasks in bfloat16 against `HFLM.loglikelihood` on the same weights
 at the fastest of its batch sizes, in seconds on the clock between two synchronisations. Gates, in float32 on the same
 weights and fewer items: same prompts, accuracy, likeliest options and log-probabilities. In bfloat16 the order of sums
@@ -76,8 +75,7 @@ def tuning_part(options: Options) -> Section:
     """The section of `python -m jobs.bench gpu-tuning`. Raises InputError where torch sees no GPU."""
     section = _begun("gpu-tuning")
     with tempfile.TemporaryDirectory(prefix="fewtune-bench-") as root:
-        pace = tune(Work(), options, Path(root), section)
-        beside(Work(), pace, options, Path(root), section)
+        tune(Work(), options, Path(root), section)
     return section
 
 
@@ -146,8 +144,8 @@ def flops(config: Any, body: int, adapters: int, rows: Sequence[Encoded]) -> flo
     return tokens * (4 * body + 6 * adapters) + labels * 4 * head + attention
 
 
-def tune(work: Work, options: Options, folder: Path, into: Section) -> float:
-    """The table of tuning, with its target; tokens/s of the better way."""
+def tune(work: Work, options: Options, folder: Path, into: Section) -> None:
+    """The table of tuning, with its target."""
     loaded = material.llama(folder, work.tuned, work.device, "bfloat16")
     most = peak(work.device, work.product)
     lora = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
@@ -191,27 +189,6 @@ def tune(work: Work, options: Options, folder: Path, into: Section) -> float:
     into.targets.append(Target(_tuning(work), max(used), UTILISATION, "% of the peak"))
     if max(used) < UTILISATION:
         into.notes.append(f"{work.tuned}: the loop's time goes to {hot(epoch)}.")
-    return tokens * max(used) * most / (100 * needed)
-
-
-def beside(work: Work, pace: float, options: Options, folder: Path, into: Section) -> None:
-    """The table of TRL on the same rows, as the paper sets it and with loss on answers alone; the loop makes `pace`.
-
-    TRL's packed and padding-free rows need flash-attn's kernels on a GPU, which are no package of ours.
-    """
-    loaded = material.llama(folder, work.tuned, work.device, "bfloat16")
-    rows = examples(work, causal(loaded).config.get_text_config().vocab_size)
-    setup = tuning.Setup(work.tuned, loaded, True, tuple(rows))
-    table = Table(("model", "TRL as", "TRL, tokens/s", "loop, tokens/s", "ratio"))
-    into.tables.append(table)
-    for how in (tuning.AS_THE_PAPER, *tuning.arrangements(rows)[:1]):
-        tuning.theirs(setup, how, rows[: 2 * work.batch], folder).train()  # warm
-        trainers = [tuning.theirs(setup, how, rows, folder) for _ in range(options.rounds)]
-        into.gates.append((f"{work.tuned}, {how.name}", tuning.same_examples(rows, trainers[0])))
-        seconds = min(timed(one.train, work.device).seconds for one in trainers)
-        found = sum(len(row.ids) for row in rows) / seconds
-        into.figures |= {f"TRL, {how.name}: tokens/s": found}
-        table.rows.append((work.tuned, how.name, f"{found:,.0f}", f"{pace:,.0f}", f"{pace / found:.2f} x"))
 
 
 def score(work: Work, name: str, options: Options, folder: Path, into: Section) -> None:

@@ -63,7 +63,7 @@ class Arrangement(NamedTuple):
 
 
 _GROUPED: Mapping[str, object] = {"train_sampling_strategy": "group_by_length"}
-AS_THE_PAPER = Arrangement("the paper sets it: whole sequences, grouped by length", False, _GROUPED)
+_AS_THE_PAPER = Arrangement("the paper sets it: whole sequences, grouped by length", False, _GROUPED)
 
 
 def arrangements(examples: Sequence[Encoded]) -> tuple[Arrangement, ...]:
@@ -123,9 +123,9 @@ def _fitting(batch: Sequence[Encoded], how: Arrangement) -> Sequence[Encoded]:
 
 def compare(setup: Setup, options: Options, folder: Path, into: Section) -> None:
     """Two rows of the table: the paper's setting, and TRL at its best."""
-    theirs(setup, AS_THE_PAPER, setup.examples[:BATCH], folder).train()  # warm
+    theirs(setup, _AS_THE_PAPER, setup.examples[:BATCH], folder).train()  # warm
     ours(setup.fresh(), setup.examples[:BATCH])
-    _row(setup, AS_THE_PAPER, PAPER, options, folder, into)
+    _row(setup, _AS_THE_PAPER, PAPER, options, folder, into)
     held: list[tuple[float, Arrangement]] = []
     few = setup.examples[: BATCH * _TRIED]
     for how in arrangements(setup.examples):

@@ -34,14 +34,11 @@ def test_flops_are_those_of_the_definition() -> None:
     assert gpu.flops(config, 1_000, 50, rows) == 6 * (4 * 1_000 + 6 * 50) + 3 * 4 * 800 + attention
 
 
-def test_tuning_is_measured_against_the_peak_and_beside_trl(tmp_path: Path) -> None:
-    pytest.importorskip("trl")
+def test_tuning_is_measured_against_the_peak(tmp_path: Path) -> None:
     section = Section("GPU", "")
-    gpu.beside(WORK, gpu.tune(WORK, OPTIONS, tmp_path, section), OPTIONS, tmp_path, section)
+    gpu.tune(WORK, OPTIONS, tmp_path, section)
     assert section.figures["peak FLOP/s"] > 0
     assert section.figures["utilisation, one by one"] > 0
-    assert [len(table.rows) for table in section.tables] == [1, 2]
-    assert all(gate.passed for _, gate in section.gates)
     (target,) = section.targets
     assert target.found == pytest.approx(100 * section.figures["utilisation, one by one"])
 

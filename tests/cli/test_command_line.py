@@ -5,20 +5,28 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import in_process
 import pytest
+from in_process import Answer
 
 from app.cli import study
 from app.errors import StoreError, StudyError
 
 Write = Callable[..., Path]
-Answer = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
 def fewtune(tmp_path: Path) -> Callable[..., Answer]:
-    """Run the command in an empty folder, in a terminal 200 columns wide."""
+    """Run the command in this process, from an empty folder, in a terminal 200 columns wide."""
+    return partial(in_process.fewtune, at=tmp_path, environment={"NO_COLOR": "1"})
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Callable[..., Answer]:
+    """The same in a process of its own: for each kind of answer once, and wherever little is imported."""
 
     def run(*arguments: str | Path) -> Answer:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("FEWTUNE_", "RAY_"))}
@@ -45,8 +53,8 @@ def refused(answer: Answer, *sentences: str) -> None:
         assert sentence in line
 
 
-def test_help_names_every_command(fewtune: Callable[..., Answer]) -> None:
-    answer = fewtune("--help")
+def test_help_names_every_command(started: Callable[..., Answer]) -> None:
+    answer = started("--help")
     assert answer.returncode == 0
     for command in ("run", "plan", "check", "correlate", "report", "doctor", "tasks", "models"):
         assert re.search(rf"\b{command}\b", answer.stdout)
@@ -64,22 +72,22 @@ def test_a_plan_says_whether_a_cluster_holds_it(fewtune: Callable[..., Answer], 
     refused(fewtune("plan", write_study(), "--cluster", large), "is no cluster file")
 
 
-def test_misspelt_keys_end_with_a_sentence_each(fewtune: Callable[..., Answer], write_study: Write) -> None:
+def test_misspelt_keys_end_with_a_sentence_each(started: Callable[..., Answer], write_study: Write) -> None:
     path = write_study(write_study().read_text() + "test_itms: 3\nconditons: []\n")
     refused(
-        fewtune("run", path),
+        started("run", path),
         f"{path}:7:1 unknown key test_itms; did you mean test_items?",
         f"{path}:8:1 unknown key conditons; did you mean conditions?",
     )
 
 
-def test_a_study_file_that_is_not_there_is_told(fewtune: Callable[..., Answer]) -> None:
-    refused(fewtune("plan", "absent.yaml"), "absent.yaml: the study file cannot be read")
+def test_a_study_file_that_is_not_there_is_told(started: Callable[..., Answer]) -> None:
+    refused(started("plan", "absent.yaml"), "absent.yaml: the study file cannot be read")
 
 
-def test_an_unknown_task_is_told_at_its_line(fewtune: Callable[..., Answer], write_study: Write) -> None:
+def test_an_unknown_task_is_told_at_its_line(started: Callable[..., Answer], write_study: Write) -> None:
     path = write_study(write_study().read_text() + "tasks: [antonim]\n")
-    refused(fewtune("plan", path), f"{path}:7:1 unknown task 'antonim'; did you mean antonym")
+    refused(started("plan", path), f"{path}:7:1 unknown task 'antonim'; did you mean antonym")
 
 
 def test_a_folder_that_is_no_store_is_told(fewtune: Callable[..., Answer]) -> None:
@@ -96,9 +104,9 @@ def test_a_folder_of_something_else_is_no_place_for_a_study(
 
 
 def test_a_plan_shows_stages_cells_needs_and_hours_and_computes_nothing(
-    fewtune: Callable[..., Answer], write_study: Write, tmp_path: Path
+    started: Callable[..., Answer], write_study: Write, tmp_path: Path
 ) -> None:
-    answer = fewtune("plan", write_study(), "--cells")
+    answer = started("plan", write_study(), "--cells")
     assert answer.returncode == 0
     cells, stages = answer.stdout.split("core-h")
     for slug in ("pretrain/llama-32x2-s0", "tune/llama-32x2-s0.lora-s0", "evaluate/llama-32x2-s0/base-zero-shot/job"):
@@ -141,13 +149,13 @@ def test_a_plan_refuses_the_store_that_a_run_would_refuse(write_study: Write, tm
         study.plan(write_study(), str(tmp_path / "other"))
 
 
-def test_tasks_are_listed_with_role_and_source(fewtune: Callable[..., Answer]) -> None:
-    answer = fewtune("tasks", "list")
+def test_tasks_are_listed_with_role_and_source(started: Callable[..., Answer]) -> None:
+    answer = started("tasks", "list")
     assert answer.returncode == 0
     assert re.search(
         r"^ lexical \(generated\) *\n +antonym +evaluate · exact_match · generated", answer.stdout, re.MULTILINE
     )
-    only = fewtune("tasks", "list", "--cluster", "lexical").stdout
+    only = started("tasks", "list", "--cluster", "lexical").stdout
     assert "antonym" in only
     assert "capital" not in only
 
@@ -198,22 +206,22 @@ def test_a_task_that_cannot_be_shown_is_told(
     refused(fewtune("tasks", *arguments), sentence)
 
 
-def test_models_are_listed_with_licence_and_memory(fewtune: Callable[..., Answer]) -> None:
-    answer = fewtune("models", "list")
+def test_models_are_listed_with_licence_and_memory(started: Callable[..., Answer]) -> None:
+    answer = started("models", "list")
     assert answer.returncode == 0
     assert "licence" in answer.stdout
     assert "ladder" in answer.stdout
 
 
-def test_the_doctor_looks_at_this_machine_without_ray(fewtune: Callable[..., Answer]) -> None:
-    answer = fewtune("doctor", "--no-ray")
+def test_the_doctor_looks_at_this_machine_without_ray(started: Callable[..., Answer]) -> None:
+    answer = started("doctor", "--no-ray")
     assert answer.returncode == 0
     assert re.search(r"pass\s+python", answer.stdout)
     assert "torch" in answer.stdout
 
 
-def test_an_unknown_command_is_wrong_input(fewtune: Callable[..., Answer]) -> None:
-    answer = fewtune("rum")
+def test_an_unknown_command_is_wrong_input(started: Callable[..., Answer]) -> None:
+    answer = started("rum")
     assert answer.returncode == 2
     assert "rum" in answer.stderr
 

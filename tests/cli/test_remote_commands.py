@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import in_process
 import pytest
 from head import Head, free_port
+from in_process import Answer
+from local_ray import without_ray
+from ray import _raylet
 
 from app import stages
 from app.cli.standing import View, phase
@@ -21,13 +25,35 @@ from app.store import Record, Store
 from app.study import load
 
 pytestmark = pytest.mark.timeout(240)
-Answer = subprocess.CompletedProcess[str]
 Fewtune = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def set_aside() -> Iterator[None]:
+    """The session of this process, which holds another token."""
+    with without_ray():
+        yield
 
 
 @pytest.fixture
 def fewtune(tmp_path: Path) -> Fewtune:
-    """Run the command in an empty folder, in a terminal 100 columns wide."""
+    """Run the command in this process, from an empty folder, in a terminal 100 columns wide."""
+
+    def run(*arguments: str | Path, **environment: str) -> Answer:
+        forget = _raylet.AuthenticationTokenLoader.instance().reset_cache
+        ours = {"NO_COLOR": "1", "XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": str(tmp_path)}
+        forget()
+        try:
+            return in_process.fewtune(*arguments, at=tmp_path, columns=100, environment=ours | environment)
+        finally:
+            forget()
+
+    return run
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Fewtune:
+    """The same in a process of its own: for what goes on for a while, and for each kind of answer once."""
 
     def run(*arguments: str | Path, **environment: str) -> Answer:
         clean = {name: text for name, text in os.environ.items() if not name.startswith(("FEWTUNE_", "RAY_"))}
@@ -89,9 +115,9 @@ def test_the_status_of_a_store_needs_no_cluster_and_fits_a_terminal(
         assert "–✗" in row
 
 
-def test_the_status_for_programs_is_json(fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_status_for_programs_is_json(started: Fewtune, write_study: Callable[..., Path], tmp_path: Path) -> None:
     unfinished(tmp_path / "store", write_study())
-    found = json.loads(fewtune("status", "./store", "--json").stdout)
+    found = json.loads(started("status", "./store", "--json").stdout)
     assert (found["phase"], found["ended"], found["study"]) == ("stopped", True, "smallest")
     assert found["failed"] == [{"reason": "no such revision", "cells": ["tune/llama-32x2-s0.lora-s0"]}]
     assert found["cells"]["evaluate"]["done"] == 1
@@ -106,11 +132,11 @@ def test_watching_ends_with_the_run(fewtune: Fewtune, write_study: Callable[...,
 
 
 def test_watching_waits_for_a_run_that_has_not_begun(
-    fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path
+    started: Fewtune, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     study = write_study()
     with ThreadPoolExecutor(1) as aside:
-        watched = aside.submit(fewtune, "status", "./store", "--watch")
+        watched = aside.submit(started, "status", "./store", "--watch")
         time.sleep(3)
         assert not watched.done()
         unfinished(tmp_path / "store", study)
@@ -164,7 +190,7 @@ def test_a_job_that_was_refused_outweighs_what_an_earlier_run_left(
 
 
 def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
-    fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path, head: Head
+    fewtune: Fewtune, started: Fewtune, write_study: Callable[..., Path], tmp_path: Path, head: Head
 ) -> None:
     """With a real job of this project, stopped while it pretrains; what is finished afterwards is another test's."""
     text = write_study().read_text().replace("sizes: [32x2]", "sizes: [32x2], pretraining: {tokens: 50000000}")
@@ -172,8 +198,8 @@ def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
     there = {"FEWTUNE_ADDRESS": head.url, "RAY_AUTH_TOKEN": head.environment["RAY_AUTH_TOKEN"]}
     refused(fewtune("logs", FEWTUNE_ADDRESS=head.url), "asks for a token, and there is none here")
     refused(fewtune("logs", FEWTUNE_ADDRESS=head.url, RAY_AUTH_TOKEN="wrong"), "refuses the token of this machine")  # noqa: S106
-    refused(fewtune("logs", **there), "no study was submitted at")
-    first = fewtune("submit", path, "--store", store, **there)
+    refused(started("logs", **there), "no study was submitted at")
+    first = started("submit", path, "--store", store, **there)
     assert first.returncode == 0, first.stderr
     name = first.stdout.split()[1].rstrip(",")
     again = fewtune("submit", path, "--store", store, **there)
@@ -190,19 +216,19 @@ def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
     assert "the run was computing when it last wrote" in fewtune("gather", store, "--out", "soon", **there).stderr
     assert "base models: 1 cell to compute, 0 reused" in fewtune("logs", **there).stdout
     assert f"{name} stopped; what was finished is kept in {store}" in fewtune("stop", "smallest", **there).stdout
-    followed = fewtune("logs", name, "-f", **there)
+    followed = started("logs", name, "-f", **there)
     assert followed.returncode == 1
     assert followed.stderr.startswith(f"{name} stopped")
     for cluster in (there, {}):
         assert "stopped: 0/1 pretrained" in fewtune("status", store, **cluster).stdout
     Store(store).write_bytes("tables/scores.parquet", b"scores")
-    brought = fewtune("gather", store, "--out", "near", **there)
+    brought = started("gather", store, "--out", "near", **there)
     assert "2 files, 0.0 MB, of 0 of " in brought.stdout
     assert brought.stdout.count("  missing ") == 8
     assert brought.stderr.strip() == f"there is no report yet: `fewtune report {store}` makes one"
     assert fewtune("gather", store, "--out", "far", "--dashboard", **there).returncode == 0
     assert (tmp_path / "far" / "tables" / "scores.parquet").read_bytes() == b"scores"
-    answer = fewtune("doctor", "--store", store, **there)
+    answer = started("doctor", "--store", store, **there)
     assert answer.returncode == 0, answer.stdout
     told = " ".join(answer.stdout.split())  # a table breaks its lines where they end
     assert told.count(" is written ") == 2
@@ -212,15 +238,15 @@ def test_a_study_is_submitted_watched_stopped_and_its_tables_gathered(
 
 
 def test_a_study_that_no_node_can_hold_is_refused_with_its_sentence_wherever_it_is_looked_at(
-    fewtune: Fewtune, write_study: Callable[..., Path], tmp_path: Path, head: Head
+    fewtune: Fewtune, started: Fewtune, write_study: Callable[..., Path], tmp_path: Path, head: Head
 ) -> None:
     path = write_study(write_study().read_text().replace("sizes: [32x2]", "sizes: [32x2], resources: {cpus: 64}"))
     there = {"FEWTUNE_ADDRESS": head.url, "RAY_AUTH_TOKEN": head.environment["RAY_AUTH_TOKEN"]}
-    followed = fewtune("submit", path, "--store", tmp_path / "store", "--follow", **there)
+    followed = started("submit", path, "--store", tmp_path / "store", "--follow", **there)
     assert followed.returncode == 2
     assert TOO_LARGE in followed.stderr.splitlines()[-1]
     name = followed.stdout.split()[1].rstrip(",")
-    answer = fewtune("status", tmp_path / "store", "--watch", **there)
+    answer = started("status", tmp_path / "store", "--watch", **there)
     assert answer.returncode == 1
     assert f"the job {name} failed before it began to compute: pretrain/llama-32x2-s0 {TOO_LARGE}" in answer.stdout
     found = json.loads(fewtune("status", tmp_path / "store", "--json", **there).stdout)

@@ -5,15 +5,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import in_process
 import pytest
+from in_process import Answer
 
 from app.analysis.own_scores import COLUMNS
 from app.cli import results
 from app.errors import InputError
 
-Answer = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = ROOT / "tests" / "analysis" / "harness"
 HEAD = "base,run,family,task,few_shot,zero_shot,tuned_score,chance,n"
@@ -21,7 +23,13 @@ HEAD = "base,run,family,task,few_shot,zero_shot,tuned_score,chance,n"
 
 @pytest.fixture
 def fewtune(tmp_path: Path) -> Callable[..., Answer]:
-    """Run the command in an empty folder, in a terminal 200 columns wide."""
+    """Run the command in this process, from an empty folder, in a terminal 200 columns wide."""
+    return partial(in_process.fewtune, at=tmp_path, environment={"NO_COLOR": "1"})
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Callable[..., Answer]:
+    """The same in a process of its own: what a command prints, and what it refuses, is seen once that way."""
 
     def run(*arguments: str | Path) -> Answer:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("FEWTUNE_", "RAY_"))}
@@ -61,7 +69,9 @@ def refused(answer: Answer, *parts: str) -> None:
         assert part in line
 
 
-def test_a_table_of_scores_is_correlated_and_reported(fewtune: Callable[..., Answer], tmp_path: Path) -> None:
+def test_a_table_of_scores_is_correlated_and_reported(
+    fewtune: Callable[..., Answer], started: Callable[..., Answer], tmp_path: Path
+) -> None:
     scores(tmp_path / "mine.csv")
     answer = fewtune("correlate", "mine.csv")
     assert answer.returncode == 0, answer.stderr
@@ -77,20 +87,20 @@ def test_a_table_of_scores_is_correlated_and_reported(fewtune: Callable[..., Ans
     assert {"scores.parquet", "pairs.parquet", "correlations.parquet"} <= names
     assert "fewtune correlate mine.csv --out made" in (tmp_path / "made" / "report" / "report.md").read_text()
     before = {path: path.read_bytes() for path in (tmp_path / "made").rglob("*") if path.is_file()}
-    assert fewtune("correlate", "mine.csv", "--out", "made").returncode == 0
+    assert started("correlate", "mine.csv", "--out", "made").returncode == 0
     assert before == {path: path.read_bytes() for path in (tmp_path / "made").rglob("*") if path.is_file()}
 
 
-def test_results_of_the_harness_are_correlated_with_what_is_to_be_known(fewtune: Callable[..., Answer]) -> None:
-    answer = fewtune("correlate", "--base", HARNESS / "base", "--tuned", HARNESS / "tuned", "--out", "made")
+def test_results_of_the_harness_are_correlated_with_what_is_to_be_known(started: Callable[..., Answer]) -> None:
+    answer = started("correlate", "--base", HARNESS / "base", "--tuned", HARNESS / "tuned", "--out", "made")
     assert answer.returncode == 0, answer.stderr
     assert "descriptive only: 1 base" in answer.stdout or "not estimable" in answer.stdout
     assert "org/tiny-1b-instruct was tuned from org/tiny-1b (the only base model)." in answer.stderr
     assert "No families are stated" in answer.stderr
 
 
-def test_the_help_names_every_column_that_is_understood(fewtune: Callable[..., Answer]) -> None:
-    text = " ".join(fewtune("correlate", "--help").stdout.replace("│", " ").split())
+def test_the_help_names_every_column_that_is_understood(started: Callable[..., Answer]) -> None:
+    text = " ".join(started("correlate", "--help").stdout.replace("│", " ").split())
     for name, words in COLUMNS.items():
         for word in (name, *words):
             assert word in text, word
@@ -122,17 +132,19 @@ def test_what_is_asked_for_must_be_one_thing(
     assert "\n" not in str(fault.value)
 
 
-def test_a_column_that_is_not_known_is_told(fewtune: Callable[..., Answer], tmp_path: Path) -> None:
+def test_a_column_that_is_not_known_is_told(started: Callable[..., Answer], tmp_path: Path) -> None:
     path = scores(tmp_path / "mine.csv")
     path.write_text(path.read_text().replace("family", "famly"))
-    refused(fewtune("correlate", "mine.csv"), "mine.csv: unknown column famly; did you mean family?")
+    refused(started("correlate", "mine.csv"), "mine.csv: unknown column famly; did you mean family?")
 
 
-def test_two_studies_are_compared(fewtune: Callable[..., Answer], tmp_path: Path) -> None:
+def test_two_studies_are_compared(
+    fewtune: Callable[..., Answer], started: Callable[..., Answer], tmp_path: Path
+) -> None:
     for name, shift in (("a", 0.0), ("b", 0.4)):
         scores(tmp_path / f"{name}.csv", shift)
         assert fewtune("correlate", f"{name}.csv", "--out", name).returncode == 0
-    answer = fewtune("compare", "a", "b/tables")
+    answer = started("compare", "a", "b/tables")
     assert answer.returncode == 0, answer.stderr
     text = answer.stdout
     assert "Of 180 scores that both have, 1 differ" in text

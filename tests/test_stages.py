@@ -1,9 +1,10 @@
-"""A study end to end, through the command line: run, run again, changed."""
+"""A study end to end, through the command line: run in a process of its own, then again and changed in this one."""
 
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from small_study import STUDY, finish, start, tables
+from in_process import fewtune
+from small_study import STUDY, tables
 
 
 def test_a_run_leaves_one_score_row_for_each_metric_of_each_evaluation(undisturbed: Path) -> None:
@@ -24,22 +25,22 @@ def test_both_sides_of_a_pair_saw_the_same_items_in_the_same_order(undisturbed: 
         assert len(seen) == 1
 
 
-def test_the_second_run_computes_nothing_and_leaves_identical_tables(small_study: Path, undisturbed: Path) -> None:
+def test_the_second_run_computes_nothing_and_leaves_identical_tables(
+    small_study: Path, undisturbed: Path, ray_session: None
+) -> None:
     before = tables(undisturbed)
-    process = start(small_study, undisturbed)
-    output = finish(process)
-    assert process.returncode == 0
-    assert "0 cells computed, 38 reused, 0 failed" in output
+    answer = fewtune("run", small_study, "--store", undisturbed)
+    assert answer.returncode == 0, answer
+    assert "0 cells computed, 38 reused, 0 failed" in answer.stdout
     assert tables(undisturbed) == before
 
 
-def test_a_changed_study_stops_and_says_what_changed(small_study: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_changed_study_stops_and_says_what_changed(undisturbed: Path, tmp_path: Path, ray_session: None) -> None:
     changed = tmp_path / "small.yaml"
     changed.write_text(STUDY.replace("examples: 320", "examples: 352"))
     before = tables(undisturbed)
-    process = start(changed, undisturbed)
-    output = finish(process)
-    assert process.returncode == 2
-    assert "recipe.examples: 320 -> 352" in output
-    assert "--replace" in output
+    answer = fewtune("run", changed, "--store", undisturbed)
+    assert answer.returncode == 2
+    assert "recipe.examples: 320 -> 352" in answer.stderr
+    assert "--replace" in answer.stderr
     assert tables(undisturbed) == before

@@ -31,7 +31,7 @@ def fewtune(
 
     arguments = ["fewtune", *map(str, words)]
     out, err = io.StringIO(), io.StringIO()
-    heeded = signal.getsignal(signal.SIGTERM)
+    heeded, here = signal.getsignal(signal.SIGTERM), dict(os.environ)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(at or Path.cwd())
         patch.setattr(sys, "argv", arguments)
@@ -48,6 +48,8 @@ def fewtune(
                 main()
         finally:
             signal.signal(signal.SIGTERM, heeded)  # `run` has it interrupt
+            os.environ.clear()
+            os.environ |= here  # with Ray's client, a command leaves the address of its cluster there
     code = end.value.code or 0
     assert isinstance(code, int), code
     return Answer(arguments, code, out.getvalue(), err.getvalue())

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from app import stages
 from app.errors import StudyError
 from app.plan import Facts
 from app.resolve import facts, resolve
@@ -34,6 +35,12 @@ LADDER = "{source: ladder, family: llama, sizes: [32x2]}"
 @pytest.fixture
 def resolved(write_study: Write) -> Callable[..., Facts]:
     return lambda text=STUDY: resolve(load(write_study(text)))
+
+
+def test_names_that_clash_are_told_with_their_file(write_study: Write) -> None:
+    path = write_study(STUDY.replace("recipes:", f"  - {LADDER}\nrecipes:"))
+    with pytest.raises(StudyError, match=f"{path}: two base models are called llama-32x2-s0"):
+        stages.plan(load(path))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import CellError, StoreError
+from app.errors import CellError, StoreError, StudyError
 from app.grammar import counted
 from app.plan import Ended, Plan, Standing, expand, standing
 from app.resolve import resolve
@@ -46,7 +46,11 @@ class Outcome(NamedTuple):
 
 def plan(file: StudyFile) -> Plan:
     """The cells of a study. Raises StudyError."""
-    return expand(file.study, resolve(file))
+    facts = resolve(file)
+    try:
+        return expand(file.study, facts)
+    except StudyError as fault:
+        raise StudyError(f"{file.path}: {fault}") from fault
 
 
 def status(planned: Plan, store: Store) -> Standing:

@@ -11,8 +11,8 @@ import pytest
 from made_store import made_store
 
 from app import stages
-from app.analysis import designs, outlook
 from app.analysis.answer import find, number, rows_of
+from app.analysis.design import designs, outlook
 from app.plan import Plan
 from app.store import Store
 

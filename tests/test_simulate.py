@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.analysis.designs import balanced
+from app.analysis.design.designs import balanced
 from jobs.simulate import document
 from jobs.simulate.case import BETTER, EQUAL, FLOOR, Case
 from jobs.simulate.cases import cases

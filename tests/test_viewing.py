@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from app import stages
-from app.analysis import audits, explorer
-from app.analysis.explorer import compared, compared_by
+from app.analysis.pairing import audits
+from app.analysis.reporting import explorer
+from app.analysis.reporting.explorer import compared, compared_by
 from app.evaluation import requests
 from app.plan import Plan
 from app.stages import evidence, viewing

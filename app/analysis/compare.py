@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from app import tables
-from app.analysis import coefficients as co
-from app.analysis import grid as grids
-from app.analysis import jackknife as jk
 from app.analysis.answer import find, main_filter, number, rows_of
 from app.analysis.changed_cells import Changes, changes
-from app.analysis.refusals import MIN_CLUSTERS, MIN_TASKS
+from app.analysis.estimation import coefficients as co
+from app.analysis.estimation import grid as grids
+from app.analysis.estimation import jackknife as jk
+from app.analysis.estimation.refusals import MIN_CLUSTERS, MIN_TASKS
 from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, Level
 
 PRIMARY: tuple[Level, str] = ("doubly_centred", "r")

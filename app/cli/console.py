@@ -16,7 +16,7 @@ err = Console(stderr=True, highlight=False)
 def print_correlations(store: "Store") -> None:
     """The correlations of a store, over the pairs that its report's answer rests on."""
     from app.analysis.answer import main_filter, rows_of
-    from app.analysis.terminal import correlation_lines
+    from app.analysis.reporting.terminal import correlation_lines
 
     table = store.read_table("correlations", "tables/correlations.parquet")
     out.print(correlation_lines(table, filter=main_filter(rows_of(table))))

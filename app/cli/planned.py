@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from app import costs
-from app.analysis.designs import planned as planned_design
-from app.analysis.power import Power, error
-from app.analysis.power import simulate as simulate_power
-from app.analysis.prospects import Option, advice
+from app.analysis.design.designs import planned as planned_design
+from app.analysis.design.power import Power, error
+from app.analysis.design.power import simulate as simulate_power
+from app.analysis.design.prospects import Option, advice
 from app.analysis.vocabulary import LEVEL_NAMES
 from app.costs import Gpu
 from app.evaluation import requests

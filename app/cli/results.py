@@ -12,7 +12,7 @@ from app.errors import InputError
 
 if TYPE_CHECKING:
     from app.analysis.compare import Side
-    from app.analysis.given import Own
+    from app.analysis.own.given import Own
 
 Root = Annotated[str, typer.Argument(help="Folder or URI of a store.", show_default=False)]
 Two = Annotated[str, typer.Argument(help="Folder or URI of a store, or a folder of its tables.", show_default=False)]
@@ -69,7 +69,7 @@ def correlate(
     if place is not None and any(given is not None for given in (base, tuned)):
         raise InputError("give a store, a table of scores, or --base with --tuned: one of them")
     if base is not None and tuned is not None:
-        from app.analysis import harness_results
+        from app.analysis.own import harness_results
 
         _own(harness_results.read(base, tuned, match, tasks), f"the results in {base} and {tuned}", to)
         return
@@ -80,7 +80,7 @@ def correlate(
             "--match and --tasks go with --base and --tuned: a table of scores has columns for what they say"
         )
     if place.lower().endswith(_TABLES) or Path(place).is_file():
-        from app.analysis import own_scores
+        from app.analysis.own import own_scores
 
         _own(own_scores.read(Path(place)), Path(place).name, to)
     elif to is not None:
@@ -127,9 +127,9 @@ def _own(own: "Own", origin: str, to: str | None) -> None:
     """Print the correlations of given scores; with a folder, write tables and report there."""
     import sys
 
-    from app.analysis import own_report
     from app.analysis.answer import answer, main_filter, rows_of
-    from app.analysis.terminal import correlation_lines
+    from app.analysis.own import own_report
+    from app.analysis.reporting.terminal import correlation_lines
     from app.store import Store
 
     place = Store(to) if to is not None else None

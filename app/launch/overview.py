@@ -178,7 +178,7 @@ def look(store: Store, before: Look | None = None) -> Look | None:
 
 def _estimate(store: Store, seen: Overview) -> str:
     try:
-        from app.analysis.provisional import provisional, sentence
+        from app.analysis.estimation.provisional import provisional, sentence
     except ImportError:
         return ""
     text = store.read_text("study.yaml")

@@ -167,7 +167,7 @@ def _outlined(planned: Plan, cell: Cell) -> Outlined:
 
 
 def _side(planned: Plan, cell: Cell) -> Literal["x", "y", ""]:
-    """Which side of a pair an evaluation is, by the rules of `app.analysis.pairs`."""
+    """Which side of a pair an evaluation is, by the rules of `app.analysis.pairing.pairs`."""
     study = planned.study
     analysis = study.analysis
     if not isinstance(cell, EvaluateCell) or cell.condition.wording != (analysis.wording or study.wordings[0]):

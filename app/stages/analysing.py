@@ -10,22 +10,10 @@ from typing import NamedTuple, cast
 import pyarrow as pa
 
 from app import tables
-from app.analysis import (
-    agreement,
-    attenuation,
-    audits,
-    components,
-    correlation,
-    designs,
-    gains,
-    gather,
-    items,
-    limit,
-    noise_free,
-    outlook,
-    pairs,
-    report,
-)
+from app.analysis.design import designs, outlook
+from app.analysis.estimation import agreement, attenuation, components, correlation, gains, limit, noise_free
+from app.analysis.pairing import audits, gather, items, pairs
+from app.analysis.reporting import report
 from app.errors import CellError, ModelError, StoreError, StudyError, TaskError
 from app.evaluation import renderings, requests
 from app.identity import fingerprint

@@ -6,8 +6,8 @@ from typing import cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.analysis.audits import Evaluated
-from app.analysis.items import Asked, Responses
+from app.analysis.pairing.audits import Evaluated
+from app.analysis.pairing.items import Asked, Responses
 from app.errors import StoreError
 from app.evaluation import requests
 from app.plan import EvaluateCell, Plan

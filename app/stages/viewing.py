@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from transformers import PreTrainedTokenizerBase
 
-from app.analysis.explorer import Row, examples, in_turn, outcomes, shortened, spread
-from app.analysis.facts import ItemView, Piece, Pieces
-from app.analysis.items import RIGHT, asked
+from app.analysis.pairing.items import RIGHT, asked
+from app.analysis.reporting.explorer import Row, examples, in_turn, outcomes, shortened, spread
+from app.analysis.reporting.facts import ItemView, Piece, Pieces
 from app.errors import CellError, StoreError
 from app.evaluation import requests
 from app.models import chat, token_audit

@@ -15,9 +15,9 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from app import stages
-from app.analysis import pairs
-from app.analysis.bootstrap import DRAWS
-from app.analysis.items import FIRST, Items
+from app.analysis.estimation.bootstrap import DRAWS
+from app.analysis.pairing import pairs
+from app.analysis.pairing.items import FIRST, Items
 from app.store import Store
 from app.study import load
 from jobs.bench.document import Options, Section, Table, Target

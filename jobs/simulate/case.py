@@ -8,8 +8,8 @@ never true; in "equal, z at its floor" zero-shot scores lie near 0 besides, in "
 from dataclasses import replace
 from typing import NamedTuple
 
-from app.analysis.designs import Design
-from app.analysis.worlds import Shared, World
+from app.analysis.design.designs import Design
+from app.analysis.design.worlds import Shared, World
 
 BETTER = World()
 EQUAL = World(

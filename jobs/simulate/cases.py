@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app import stages
-from app.analysis.designs import balanced, planned
+from app.analysis.design.designs import balanced, planned
 from app.study import load
 from jobs.simulate.case import BETTER, EQUAL, FLOOR, HALFWAY, NOTHING, Case
 

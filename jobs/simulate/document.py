@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+from app.analysis.design.worlds import World
 from app.analysis.vocabulary import LEVEL_NAMES, LEVELS
-from app.analysis.worlds import World
 from jobs.simulate.experiment import DRAWS
 from jobs.simulate.tally import Covered, Rate, Tally
 
@@ -151,8 +151,8 @@ def _opening(found: Sequence[Tally], count: int, command: str, date: str) -> lis
         "",
         "Scores are made on the logit scale from effects of tasks, models and both together, which few-shot (x),",
         "zero-shot (z) and tuned (y) scores share as far as given correlations say; families share a part of them,",
-        "items are the same for all models, and tasks have chance levels. `app/analysis/worlds.py` has the world and",
-        "its figures; real studies may be unlike it. Shares are per cent; the nominal coverage is 95, of tests 5.",
+        "items are the same for all models, and tasks have chance levels. `app/analysis/design/worlds.py` has the",
+        "world and its figures; real studies may differ. Shares are per cent; the nominal coverage is 95, of tests 5.",
     ]
 
 

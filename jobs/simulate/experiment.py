@@ -6,12 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.analysis import bootstrap, permutation, power, refusals
-from app.analysis import coefficients as co
-from app.analysis import grid as grids
-from app.analysis import jackknife as jk
+from app.analysis.design import power
+from app.analysis.design.worlds import draw, draw_items
+from app.analysis.estimation import bootstrap, permutation, refusals
+from app.analysis.estimation import coefficients as co
+from app.analysis.estimation import grid as grids
+from app.analysis.estimation import jackknife as jk
 from app.analysis.vocabulary import LEVELS, Level
-from app.analysis.worlds import draw, draw_items
 from jobs.simulate import further
 from jobs.simulate.case import Case
 

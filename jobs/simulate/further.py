@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.analysis import attenuation as at
-from app.analysis import coefficients as co
-from app.analysis import components
-from app.analysis import estimates as es
-from app.analysis import jackknife as jk
-from app.analysis.designs import Design, balanced
+from app.analysis.design.designs import Design, balanced
+from app.analysis.design.worlds import Answered, World, draw, draw_items
+from app.analysis.estimation import attenuation as at
+from app.analysis.estimation import coefficients as co
+from app.analysis.estimation import components
+from app.analysis.estimation import estimates as es
+from app.analysis.estimation import jackknife as jk
 from app.analysis.vocabulary import Level, Method
-from app.analysis.worlds import Answered, World, draw, draw_items
 
 _CELLS: tuple[Level, ...] = ("pooled", "within_task", "doubly_centred")
 _MANY = (150, 200)

@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from app.analysis.design.worlds import World, truth
 from app.analysis.vocabulary import LEVELS
-from app.analysis.worlds import World, truth
 from jobs.simulate import further
 from jobs.simulate.case import Case
 from jobs.simulate.experiment import Outcome, experiment

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.analysis.power import error
+from app.analysis.design.power import error
 from app.analysis.vocabulary import Level
 from jobs.simulate.case import Case
 from jobs.simulate.experiment import Limits, Outcome

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from app import tables
-from app.analysis.facts import ItemView
-from app.analysis.gains import Gained
-from app.analysis.outlook import Outlook, Width
+from app.analysis.design.outlook import Outlook, Width
+from app.analysis.estimation.gains import Gained
+from app.analysis.reporting.facts import ItemView
 
 CORRELATED = {"task": (0.9, 0.85, 0.8), "model": (0.9, 0.8, 0.7), "cell": (0.6, 0.5, 0.35)}
 """Latent correlations of (x, z), (x, y), (z, y) at each level."""

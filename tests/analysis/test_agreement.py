@@ -11,9 +11,9 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 from app import tables
-from app.analysis import agreement as ag
-from app.analysis.agreement import Counts, agreement
-from app.analysis.gains import gained
+from app.analysis.estimation import agreement as ag
+from app.analysis.estimation.agreement import Counts, agreement
+from app.analysis.estimation.gains import gained
 from app.errors import StoreError
 
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from app import tables
-from app.analysis import attenuation as at
-from app.analysis import coefficients as co
-from app.analysis.correlation import correlations
-from app.analysis.refusals import MIN_CLUSTERS, MIN_TASKS
+from app.analysis.estimation import attenuation as at
+from app.analysis.estimation import coefficients as co
+from app.analysis.estimation.correlation import correlations
+from app.analysis.estimation.refusals import MIN_CLUSTERS, MIN_TASKS
 from app.errors import StoreError
 from app.study import Analysis
 

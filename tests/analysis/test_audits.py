@@ -5,8 +5,8 @@ import pytest
 from made_tables import World, scores
 
 from app import tables
-from app.analysis.audits import Confound, Evaluated, confounds
-from app.analysis.pairs import pairs
+from app.analysis.pairing.audits import Confound, Evaluated, confounds
+from app.analysis.pairing.pairs import pairs
 from app.study import Analysis
 
 

@@ -7,9 +7,9 @@ import pytest
 from made_tables import World, limits, scores, with_more
 
 from app.analysis.answer import Row, find, rows_of
-from app.analysis.change import Change, changes
-from app.analysis.correlation import correlations
-from app.analysis.pairs import pairs
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing.pairs import pairs
+from app.analysis.reporting.change import Change, changes
 from app.analysis.vocabulary import FLOOR_FILTER
 from app.study import Analysis
 

@@ -15,8 +15,8 @@ from scipy import stats
 from app import tables
 from app.analysis.changed_cells import changes, holm
 from app.analysis.compare import Comparison, Moved, Side, compare
-from app.analysis.correlation import correlations
-from app.analysis.pairs import pairs
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing.pairs import pairs
 from app.cli.compared import render
 from app.errors import StoreError
 from app.study import Analysis

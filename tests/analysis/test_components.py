@@ -9,9 +9,9 @@ import statsmodels.api as sm
 from made_tables import World, scores
 from scipy import stats
 
-from app.analysis import coefficients as co
-from app.analysis.components import COMPONENTS, components, moments
-from app.analysis.pairs import pairs
+from app.analysis.estimation import coefficients as co
+from app.analysis.estimation.components import COMPONENTS, components, moments
+from app.analysis.pairing.pairs import pairs
 from app.study import Analysis
 
 

@@ -9,9 +9,9 @@ from made_tables import World, scores
 from scipy import stats
 
 from app import tables
-from app.analysis import grid as grids
-from app.analysis.correlation import correlations, of_wordings
-from app.analysis.pairs import pairs
+from app.analysis.estimation import grid as grids
+from app.analysis.estimation.correlation import correlations, of_wordings
+from app.analysis.pairing.pairs import pairs
 from app.analysis.vocabulary import FLOOR_FILTER
 from app.errors import StoreError
 from app.study import Analysis

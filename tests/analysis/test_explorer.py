@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_tables import views
 
-from app.analysis.explorer import LONGEST, compared, compared_by, differences, shortened, words
-from app.analysis.facts import Piece, Pieces
+from app.analysis.reporting.explorer import LONGEST, compared, compared_by, differences, shortened, words
+from app.analysis.reporting.facts import Piece, Pieces
 
 WORDS = st.lists(st.sampled_from(["Answer:", "yes", "no", "\n", "  ", "<b>"]), max_size=30).map(" ".join)
 

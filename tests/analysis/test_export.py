@@ -10,9 +10,9 @@ import pytest
 from made_tables import World, scores
 
 from app import tables
-from app.analysis import export
-from app.analysis.correlation import correlations
-from app.analysis.pairs import pairs
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing.pairs import pairs
+from app.analysis.reporting import export
 from app.analysis.vocabulary import INTACT_FILTER
 from app.study import Analysis
 

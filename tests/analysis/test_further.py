@@ -5,13 +5,13 @@ import pytest
 from made_tables import World as Made
 from made_tables import scores
 
-from app.analysis import grid as grids
-from app.analysis.components import components
-from app.analysis.correlation import correlations
-from app.analysis.designs import balanced
-from app.analysis.pairs import pairs
+from app.analysis.design.designs import balanced
+from app.analysis.design.worlds import draw_items, truth
+from app.analysis.estimation import grid as grids
+from app.analysis.estimation.components import components
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing.pairs import pairs
 from app.analysis.vocabulary import LEVELS
-from app.analysis.worlds import draw_items, truth
 from app.study import Analysis
 from jobs.simulate import further
 from jobs.simulate.case import BETTER

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from made_harness import OPTIONS, REAL, right, write
 
-from app.analysis import harness_files, harness_samples, own_report
-from app.analysis.harness_results import read
-from app.analysis.pairs import pairs
+from app.analysis.own import harness_files, harness_samples, own_report
+from app.analysis.own.harness_results import read
+from app.analysis.pairing.pairs import pairs
 from app.errors import InputError
 
 MATCH = "tuned,base,family,params,recipe\nlab/odd,org/one-1b,ones,1000,sft\nlab/other,org/two-1b,twos,2000,dpo\n"

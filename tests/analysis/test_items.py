@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from made_tables import World, scores
 
-from app.analysis import items as of_items
-from app.analysis.items import Asked, Items, items, margin
-from app.analysis.pairs import Missing, pairs, without
+from app.analysis.pairing import items as of_items
+from app.analysis.pairing.items import Asked, Items, items, margin
+from app.analysis.pairing.pairs import Missing, pairs, without
 from app.study import Analysis
 
 SMALL = World(families=2, bases=2, recipes=2, tasks=4)

@@ -5,8 +5,8 @@ import pytest
 from made_tables import World, sides
 from scipy import stats
 
-from app.analysis import coefficients as co
-from app.analysis import jackknife as jk
+from app.analysis.estimation import coefficients as co
+from app.analysis.estimation import jackknife as jk
 from app.analysis.vocabulary import LEVELS, Level
 
 

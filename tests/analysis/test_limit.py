@@ -8,7 +8,7 @@ from made_tables import World, scores
 from scipy import stats
 
 from app import tables
-from app.analysis.limit import Cell, between, limits
+from app.analysis.estimation.limit import Cell, between, limits
 from app.study import Analysis
 
 FAMILIES = {"llama", "neox", "opt", "mistral", "falcon", "qwen"}

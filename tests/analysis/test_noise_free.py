@@ -7,9 +7,9 @@ from made_tables import World, scores
 from made_tables import items as made_items
 
 from app import tables
-from app.analysis.components import components as with_noise
-from app.analysis.noise_free import components
-from app.analysis.pairs import pairs
+from app.analysis.estimation.components import components as with_noise
+from app.analysis.estimation.noise_free import components
+from app.analysis.pairing.pairs import pairs
 from app.study import Analysis
 
 _SHARED = ("study", "base", "family", "params", "run", "recipe", "format", "seed", "task", "cluster", "role", "metric")

@@ -12,14 +12,14 @@ import pytest
 from made_tables import World, scores
 
 from app import tables
-from app.analysis import own_report
 from app.analysis.answer import find, rows_of
-from app.analysis.correlation import correlations
-from app.analysis.figures import figures
-from app.analysis.given import binomial
-from app.analysis.of_runs import of_runs, tally
-from app.analysis.own_scores import COLUMNS, read
-from app.analysis.pairs import pairs
+from app.analysis.estimation.correlation import correlations
+from app.analysis.own import own_report
+from app.analysis.own.given import binomial
+from app.analysis.own.own_scores import COLUMNS, read
+from app.analysis.pairing.pairs import pairs
+from app.analysis.reporting.figures import figures
+from app.analysis.reporting.of_runs import of_runs, tally
 from app.errors import InputError
 from app.store import Store
 from app.study import Analysis

@@ -11,9 +11,9 @@ from browser import CHROMIUM, Page, browser
 from made_tables import World, scores
 
 from app import tables
-from app.analysis.correlation import correlations
-from app.analysis.pairs import pairs
-from app.analysis.report import Facts, render
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing.pairs import pairs
+from app.analysis.reporting.report import Facts, render
 from app.study import Analysis
 
 pytestmark = pytest.mark.skipif(

@@ -7,7 +7,7 @@ import pytest
 from made_tables import World, scores
 
 from app import tables
-from app.analysis.pairs import Missing, answered_by, chance_corrected, pairs, without
+from app.analysis.pairing.pairs import Missing, answered_by, chance_corrected, pairs, without
 from app.errors import StoreError
 from app.study import Analysis
 

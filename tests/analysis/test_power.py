@@ -13,18 +13,19 @@ from made_tables import scores
 from rich.console import Console
 
 from app import stages
-from app.analysis import grid as grids
-from app.analysis import outlook, permutation
-from app.analysis.coefficients import Sides
-from app.analysis.correlation import correlations
-from app.analysis.designs import Design, balanced, grown, planned
-from app.analysis.jackknife import Interval
-from app.analysis.pairs import pairs
-from app.analysis.power import away_from_floor, claimed, error, excludes_zero, floor_check, judge, simulate
-from app.analysis.prospects import advice
-from app.analysis.prospects import warnings as warnings_of
+from app.analysis.design import outlook
+from app.analysis.design.designs import Design, balanced, grown, planned
+from app.analysis.design.power import away_from_floor, claimed, error, excludes_zero, floor_check, judge, simulate
+from app.analysis.design.prospects import advice
+from app.analysis.design.prospects import warnings as warnings_of
+from app.analysis.design.worlds import Shared, World, draw, truth
+from app.analysis.estimation import grid as grids
+from app.analysis.estimation import permutation
+from app.analysis.estimation.coefficients import Sides
+from app.analysis.estimation.correlation import correlations
+from app.analysis.estimation.jackknife import Interval
+from app.analysis.pairing.pairs import pairs
 from app.analysis.vocabulary import FLOOR_FILTER, LEVELS
-from app.analysis.worlds import Shared, World, draw, truth
 from app.cli.planned import power_shown
 from app.errors import StudyError
 from app.study import Analysis, load

@@ -4,9 +4,9 @@ import pytest
 from made_tables import World, scores
 
 from app.analysis.answer import find, main_filter, rows_of
-from app.analysis.correlation import correlations
-from app.analysis.pairs import pairs
-from app.analysis.provisional import provisional, sentence
+from app.analysis.estimation.correlation import correlations
+from app.analysis.estimation.provisional import provisional, sentence
+from app.analysis.pairing.pairs import pairs
 from app.study import Analysis
 
 

@@ -11,13 +11,13 @@ from made_tables import World, agreement, scores, views
 from rich.console import Console
 
 from app import tables
-from app.analysis import audits
 from app.analysis.answer import answer, find, main_filter, rows_of
-from app.analysis.correlation import correlations
-from app.analysis.pairs import Pairs, pairs
-from app.analysis.report import Facts, render
-from app.analysis.summary import extraction
-from app.analysis.terminal import correlation_lines
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing import audits
+from app.analysis.pairing.pairs import Pairs, pairs
+from app.analysis.reporting.report import Facts, render
+from app.analysis.reporting.summary import extraction
+from app.analysis.reporting.terminal import correlation_lines
 from app.analysis.vocabulary import CONDITIONS, LEVEL_NAMES, SHORT
 from app.study import Analysis, ConditionName
 

@@ -7,11 +7,11 @@ import pytest
 from made_tables import World, scores, sides
 from statsmodels.stats.multitest import multipletests
 
-from app.analysis import bootstrap, multiplicity, permutation
-from app.analysis import coefficients as co
 from app.analysis.answer import find, rows_of
-from app.analysis.correlation import correlations
-from app.analysis.pairs import pairs
+from app.analysis.estimation import bootstrap, multiplicity, permutation
+from app.analysis.estimation import coefficients as co
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing.pairs import pairs
 from app.analysis.vocabulary import INTACT_FILTER, LEVELS, Level
 from app.study import Analysis
 

@@ -11,17 +11,17 @@ import pytest
 from made_tables import World, scores
 
 from app import tables
-from app.analysis import item_summary
 from app.analysis.answer import find, rows_of
-from app.analysis.correlation import correlations
-from app.analysis.effects import effects
-from app.analysis.facts import Facts
-from app.analysis.figures import figures
-from app.analysis.forest import by_task, corrected, scale
-from app.analysis.pairs import Pairs, pairs
-from app.analysis.plain import plain
-from app.analysis.report import render
-from app.analysis.variances import splits
+from app.analysis.estimation.correlation import correlations
+from app.analysis.pairing.pairs import Pairs, pairs
+from app.analysis.reporting import item_summary
+from app.analysis.reporting.effects import effects
+from app.analysis.reporting.facts import Facts
+from app.analysis.reporting.figures import figures
+from app.analysis.reporting.forest import by_task, corrected, scale
+from app.analysis.reporting.plain import plain
+from app.analysis.reporting.report import render
+from app.analysis.reporting.variances import splits
 from app.analysis.vocabulary import INTACT_FILTER
 from app.study import Analysis
 

@@ -6,11 +6,12 @@ import pytest
 import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 
-from app.analysis import attenuation, permutation, power, unbalanced
-from app.analysis import coefficients as co
-from app.analysis.designs import balanced
+from app.analysis.design import power
+from app.analysis.design.designs import balanced
+from app.analysis.design.worlds import World, draw, truth
+from app.analysis.estimation import attenuation, permutation, unbalanced
+from app.analysis.estimation import coefficients as co
 from app.analysis.vocabulary import LEVELS, METHODS, Level
-from app.analysis.worlds import World, draw, truth
 
 SHAPE = (11, 7)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from app import stages
-from app.analysis import designs, power, prospects
-from app.analysis.designs import Pretrained, balanced
-from app.analysis.worlds import World, draw, draw_items
+from app.analysis.design import designs, power, prospects
+from app.analysis.design.designs import Pretrained, balanced
+from app.analysis.design.worlds import World, draw, draw_items
 from app.errors import StudyError
 from app.study import load
 

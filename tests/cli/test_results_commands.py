@@ -12,7 +12,7 @@ import in_process
 import pytest
 from in_process import Answer
 
-from app.analysis.own_scores import COLUMNS
+from app.analysis.own.own_scores import COLUMNS
 from app.cli import results
 from app.errors import InputError
 

@@ -1,0 +1,1 @@
+"""What a design can tell before it costs anything: worlds that studies are drawn from, widths, power, advice."""

@@ -1,0 +1,1 @@
+"""Tables as people read them: the page and its figures, its Markdown twin, LaTeX and CSV, lines for a terminal."""

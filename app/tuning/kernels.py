@@ -43,15 +43,13 @@ def quicken(model: nn.Module, steps: int, half: torch.dtype | None = None) -> Ma
 
 def lean(model: nn.Module, half: torch.dtype | None = None) -> str:
     """Let the plain LoRA layers of `model` visit memory less: how many, or why they were left as they were."""
-    found: list[Any] = []
-
-    def change() -> None:
-        found.extend(low_rank.quick(model))
-
-    fault = _changed(model, half, change) if low_rank.fit(model) else "no: there is no plain LoRA layer"
+    layers = low_rank.fit(model)
+    if not layers:
+        return "no: there is no plain LoRA layer"
+    fault = _changed(model, half, lambda: low_rank.quick(layers))
     if fault:
-        low_rank.slow(found)
-    return fault or f"{len(found)} layers in fewer visits to memory"
+        low_rank.slow(layers)
+    return fault or f"{len(layers)} layers in fewer visits to memory"
 
 
 def compiled(model: nn.Module, half: torch.dtype | None = None) -> str:
@@ -111,7 +109,7 @@ def _tried(model: nn.Module, rows: Rows) -> list[torch.Tensor]:
 
 
 def _differ(expected: list[torch.Tensor], found: list[torch.Tensor], allowed: float) -> str:
-    """What is wrong with what compiled layers gave, or ""."""
+    """What is wrong with what quicker layers gave, or ""."""
     for before, after in zip(expected, found, strict=True):
         if not (after - before).abs().max() <= allowed * before.abs().max():
             return "no: quicker layers give other numbers"

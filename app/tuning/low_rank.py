@@ -69,12 +69,10 @@ def fit(model: nn.Module) -> list[LoraLinear]:
     return [module for module in model.modules() if type(module) is LoraLinear and _plain(module)]
 
 
-def quick(model: nn.Module) -> Sequence[LoraLinear]:
-    """Let the layers that can compute so; those that now do."""
-    layers = fit(model)
+def quick(layers: Sequence[LoraLinear]) -> None:
+    """Let layers that `fit` found compute so."""
     for layer in layers:
         layer.__class__ = _Quick
-    return layers
 
 
 def slow(layers: Sequence[LoraLinear]) -> None:

@@ -207,7 +207,7 @@ def score(work: Work, name: str, options: Options, folder: Path, into: Section) 
         ours, theirs, facts = _answers(work, name, "bfloat16", rows, folder, options.rounds)
         same = sum(a == b for a, b in zip(ours.chosen, theirs.chosen, strict=True))
         if facts["ratio"] < FASTER:
-            into.notes.append(f"{where}: the engine's time goes to {facts['hot']}.")
+            into.notes.append(f"{where}: the engine's time goes to {facts['hot']()}.")
         into.targets.append(Target(_scoring(name, setting), facts["ratio"], FASTER))
         into.figures |= {f"{where}: {what}": float(facts[what]) for what in ("ratio", "engine", "lm-eval")}
         row = (
@@ -241,6 +241,6 @@ def _answers(
     engine, rival = alternate(sides, len(instances), rounds, work.device)
     facts = {
         "ratio": engine.rate / rival.rate, "engine": engine.rate, "lm-eval": rival.rate, "batch": batch,
-        "requests": len(instances), "spread": spread(engine, rival), "hot": hot(sides[0]),
+        "requests": len(instances), "spread": spread(engine, rival), "hot": lambda: hot(sides[0]),
     }  # fmt: skip
     return scoring.answered(asked, engine.result), rivals.answered(tasks, rival.result), facts

@@ -4,7 +4,7 @@ Two results belong to one pair only where their items are the same, told by the 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -26,26 +26,20 @@ def read(path: Path) -> dict[int, Sample]:
     Raises InputError for a damaged file.
     """
     found: dict[int, Sample] = {}
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                one = cast(dict[str, Any], json.loads(line))
-                item, filter_ = int(one["doc_id"]), str(one.get("filter") or "none")
-                scores = {
-                    name if filter_ == "none" else f"{name},{filter_}": float(one[name])
-                    for name in one.get("metrics") or ()
-                    if isinstance(one.get(name), int | float)
-                }
-                before = found.get(item)
-                kept = {**before.scores, **scores} if before else scores
-                options = _options(one)
-                found[item] = Sample(str(one.get("doc_hash") or ""), kept, options, _margin(one, options))
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
-                raise InputError(
-                    f"{path}:{number} is no per-item result of lm-evaluation-harness ({type(fault).__name__}: {fault})"
-                ) from fault
+
+    def take(one: dict[str, Any]) -> None:
+        item, filter_ = int(one["doc_id"]), str(one.get("filter") or "none")
+        scores = {
+            name if filter_ == "none" else f"{name},{filter_}": float(one[name])
+            for name in one.get("metrics") or ()
+            if isinstance(one.get(name), int | float)
+        }
+        before = found.get(item)
+        kept = {**before.scores, **scores} if before else scores
+        options = _options(one)
+        found[item] = Sample(str(one.get("doc_hash") or ""), kept, options, _margin(one, options))
+
+    _each(path, take)
     return found
 
 
@@ -63,20 +57,28 @@ def seen(path: Path, wanted: Collection[int]) -> dict[int, Seen]:
     Raises InputError for a damaged file.
     """
     found: dict[int, Seen] = {}
+
+    def take(one: dict[str, Any]) -> None:
+        item = int(one["doc_id"])
+        if item in wanted and item not in found and (told := _seen(one)):
+            found[item] = told
+
+    _each(path, take)
+    return found
+
+
+def _each(path: Path, take: Callable[[dict[str, Any]], None]) -> None:
+    """Hand every line of a file to `take`. Raises InputError for one that is damaged."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
-                one = cast(dict[str, Any], json.loads(line))
-                item = int(one["doc_id"])
-                if item in wanted and item not in found and (told := _seen(one)):
-                    found[item] = told
+                take(cast(dict[str, Any], json.loads(line)))
             except (KeyError, TypeError, ValueError, IndexError, AttributeError) as fault:
                 raise InputError(
                     f"{path}:{number} is no per-item result of lm-evaluation-harness ({type(fault).__name__}: {fault})"
                 ) from fault
-    return found
 
 
 def _seen(one: Mapping[str, Any]) -> Seen | None:

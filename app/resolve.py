@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from app import evaluation, tuning
 from app.errors import InputError, StudyError
-from app.evaluation import judgement, responder
+from app.evaluation import judgement
 from app.identity import fingerprint, slug
 from app.models import catalog as models
-from app.models import gguf, loading, package
+from app.models import files, package
 from app.plan import Base, Facts, LadderSpec, TaskFacts
-from app.pretraining import corpus, ladder, loop
+from app.pretraining import corpus, recipe, rungs
 from app.study import CheckpointBase, GgufBase, HubBase, LadderBases, StudyFile, called
 from app.tasks import catalog, generated, prompts, wordings
 from app.tasks.metrics import METRICS
 from app.tasks.planned import described, with_source
 from app.tasks.task import Generated, MetricName, Task
-from app.tuning import loop as tuning
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")  # the oldest models have no owner
 _EDGE = 1 << 20  # bytes at both ends of a weights file that stand for it, beside its size
@@ -65,7 +65,7 @@ def resolve(file: StudyFile) -> Facts:
             "tuning": tuning.VERSION,
             "prompts": prompts.VERSION,
             "wordings": wordings.VERSION,
-            "scoring": responder.PROTOCOL,
+            "scoring": evaluation.PROTOCOL,
             "judgement": judgement.PROTOCOL,
         },
     )
@@ -180,7 +180,7 @@ def _bases(file: StudyFile, index: int, entry: LadderBases | HubBase | Checkpoin
         ]  # fmt: skip
     if isinstance(entry, CheckpointBase):
         folder = (file.path.parent / entry.path).resolve()
-        missing = loading.missing_parts(folder)
+        missing = files.missing_parts(folder)
         if missing:
             raise StudyError(f"{entry.path} is not a checkpoint: {'; '.join(missing)}")
         weights = sorted(folder.glob("*.safetensors"))
@@ -188,7 +188,7 @@ def _bases(file: StudyFile, index: int, entry: LadderBases | HubBase | Checkpoin
         described = [folder / "config.json", *weights, *sorted(folder.glob("tokenizer.json"))]
         location, name = str(folder), entry.name or folder.name
     else:
-        path = gguf.resolve(entry.path if "://" in entry.path else str(file.path.parent / entry.path))
+        path = files.gguf_file(entry.path if "://" in entry.path else str(file.path.parent / entry.path))
         params = entry.params
         described = [path]
         location, name = str(path), entry.name or path.stem
@@ -215,11 +215,11 @@ def _rung(entry: LadderBases, size: str, seed: int) -> Base:
         location="",
         revision=None,
         dtype=entry.dtype,
-        params=ladder.parameters(entry.family, width, depth),
+        params=rungs.parameters(entry.family, width, depth),
         resources=entry.resources,
         trust_remote_code=False,
         ladder=spec,
-        inputs={**loop.training_inputs(spec), "dtype": entry.dtype},
+        inputs={**recipe.training_inputs(spec), "dtype": entry.dtype},
         called=called(entry),
     )
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from made_store import made_store
 
-from app import stages
 from app.analysis.answer import find, number, rows_of
 from app.analysis.design import designs, outlook
 from app.plan import Plan
+from app.stages.analysing import analyse, correlate
 from app.store import Store
 
 STUDY = """
@@ -35,7 +35,7 @@ test_items: 10
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     planned, store = made_store(STUDY, tmp_path_factory.mktemp("analysed"))
-    stages.analyse(planned, store)
+    analyse(planned, store)
     return planned, store
 
 
@@ -73,7 +73,7 @@ def test_an_outlook_is_kept_for_its_design_and_an_old_store_is_gone_on_with(made
     told = outlook.from_json(kept["outlook"])._replace(said="Kept from before.")
     store.write_text("power.json", json.dumps(kept | {"outlook": outlook.as_json(told)}))
     store.write_text("store.json", json.dumps({name: told for name, told in header.items() if name != "command"}))
-    stages.analyse(planned, store)
+    analyse(planned, store)
     store.write_text("store.json", json.dumps(header))
     page = text(store, "index.html")
     assert "Kept from before." in page
@@ -94,7 +94,7 @@ def test_the_status_of_an_unfinished_study_shows_the_estimate_that_its_report_gi
         [sys.executable, "-m", "app.cli.main", "status", half.root],
         capture_output=True, text=True, check=True, env=environment | {"COLUMNS": "300", "NO_COLOR": "1"},
     ).stdout  # fmt: skip
-    row = find(rows_of(stages.correlate(planned, half).tables["correlations"]), "doubly_centred")
+    row = find(rows_of(correlate(planned, half).tables["correlations"]), "doubly_centred")
     assert row is not None
     estimate = f"r = {number(row.estimate)}, 95 % interval {number(row.ci_low)} to {number(row.ci_high)}"
     assert f"provisional, 50 of 60 pairs: {estimate}, task and model means removed" in told
@@ -108,7 +108,7 @@ def test_the_answer_of_an_unfinished_study_says_so_itself_and_a_damaged_outlook_
     assert "Provisional" not in before
     store.delete_record(next(cell for cell in planned.evaluations if cell.run).slug)
     store.write_text("power.json", "no JSON")
-    stages.analyse(planned, store)
+    analyse(planned, store)
     for name in ("index.html", "report.md"):
         assert "Provisional, 59 of 60 pairs: " in text(store, name)
     assert outlook.from_json(json.loads(store.read_text("power.json") or "")["outlook"]).said in text(

@@ -58,10 +58,32 @@ finally:
     assert json.loads(output.split("LOADED")[1]) == []
 
 
-@pytest.mark.parametrize("module", ["app.study", "app.plan", "app.store", "app.tables", "app.identity", "app.errors"])
-def test_the_light_core_loads_nothing_that_computes(module: str) -> None:
+@pytest.mark.parametrize("module", ["app.study", "app.store", "app.tables", "app.stages", "app.cli.planned"])
+def test_a_plan_loads_nothing_that_computes(module: str) -> None:
     loaded = json.loads(python(f"import json, sys, {module}; print(json.dumps(list(sys.modules)))"))
     assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_a_laptop_without_the_engine_plans_and_is_told_what_the_rest_needs(tmp_path: Path) -> None:
+    absent = f"import sys\nsys.modules.update(dict.fromkeys({HEAVY}))\n"  # None there: the import fails
+    (tmp_path / "sitecustomize.py").write_text(absent)
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+
+    def fewtune(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "app.cli.main", *words, "--store", "store"],
+            capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, check=False,
+        )  # fmt: skip
+
+    study = str(ROOT / "jobs" / "studies" / "demo.yaml")
+    planned = fewtune("plan", study)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert "base models" in planned.stdout
+    for words in (("plan", study, "--power"), ("run", study)):
+        found = fewtune(*words)
+        assert found.returncode == 1
+        assert " is not installed here, and this needs it: pip install 'fewtune[engine]'" in found.stderr
+        assert "Traceback" not in found.stderr
 
 
 def test_importing_every_module_changes_neither_environment_nor_files(tmp_path: Path) -> None:

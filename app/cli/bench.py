@@ -130,14 +130,14 @@ def _models(base: str | None, folder: Path) -> "Iterator[tuple[str, LoadedModel]
     """The model asked for, or one of each architecture of the ladder, with its initial weights."""
     from app.models.loading import LoadedModel, ModelSource, load
     from app.plan import LadderSpec
-    from app.pretraining import ladder, tokenizer
+    from app.pretraining import ladder, rungs, tokenizer
 
     if base is not None:
         if not Path(base).is_dir():
             raise InputError(f"{base} is no folder: --base takes a checkpoint (config.json, *.safetensors, tokenizer)")
         yield base, load(ModelSource("checkpoint", base))
         return
-    for family in ladder.FAMILIES:
+    for family in rungs.FAMILIES:
         model = ladder.build(LadderSpec(family, 64, 2, 1))
         source = ModelSource("checkpoint", str(folder / family))
         yield family, LoadedModel(model.eval().requires_grad_(False), tokenizer.build(), "cpu", source)

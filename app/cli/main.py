@@ -41,6 +41,10 @@ def main() -> None:
         cli()
     except FewTuneError as fault:
         fail(str(fault), fault.exit_code)
+    except ModuleNotFoundError as fault:
+        if fault.name is None or fault.name.split(".")[0] in ("app", "jobs"):
+            raise
+        fail(f"{fault.name} is not installed here, and this needs it: pip install 'fewtune[engine]'", 1)
     except BrokenPipeError:  # `fewtune plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -92,9 +92,10 @@ def correlate(
 def report(store: Root) -> None:
     """Write tables and report of a store anew, also while its study is unfinished."""
     from app import stages
+    from app.stages.analysing import analyse
 
     file, place = stages.of_store(store)
-    stages.analyse(stages.plan(file), place)
+    analyse(stages.plan(file), place)
     out.print(f"report  {place.shown('report/index.html')}", soft_wrap=True)
 
 
@@ -116,9 +117,10 @@ def compare(
 
 def _of_store(root: str) -> None:
     from app import stages
+    from app.stages.analysing import correlate
 
     file, place = stages.of_store(root)
-    stages.correlate(stages.plan(file), place)
+    correlate(stages.plan(file), place)
     print_correlations(place)
     out.print(f"tables  {place.shown('tables')}", soft_wrap=True)
 

@@ -118,7 +118,7 @@ def plan(
         for line in cluster_lines(planned, found, types):
             out.print(line, soft_wrap=True)
     if power:
-        from app.cli.planned import power_shown
+        from app.cli.power import power_shown
 
         for part in power_shown(planned):
             out.print()

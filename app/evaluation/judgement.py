@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.evaluation.requests import Request, RequestFacts, judged, scored
-from app.models.generation import Generation
-from app.models.scoring import OptionScores
 from app.tasks import extraction, metrics
 from app.tasks.metrics import METRICS, Judged
-from app.tasks.metrics.bertscore import Chooser
 from app.tasks.prompts import Worked
 from app.tasks.task import MetricName, Task
+
+if TYPE_CHECKING:  # a plan reads this room's protocol, and needs no torch for it
+    from app.models.generation import Generation
+    from app.models.scoring import OptionScores
+    from app.tasks.metrics.bertscore import Chooser
 
 PROTOCOL = "3"
 """Changes whenever the same responses would be judged otherwise."""
@@ -29,11 +31,11 @@ class Response(NamedTuple):
     """What came back for one request."""
 
     request: Request
-    scores: OptionScores | None
+    scores: "OptionScores | None"
     """None: not asked for, or an item without options."""
     unconditional: tuple[float, ...]
     """Log-probabilities of the options after the bare answer cue; empty without pmi."""
-    generation: Generation | None
+    generation: "Generation | None"
     """None: not asked for. Of a SampleGen model, all that it wrote."""
     worked: Worked | None = None
     """Under samplegen-direct: what it wrote, read."""
@@ -99,7 +101,7 @@ class Tally:
             self.texts.append((text.strip(), request.options))
         return row
 
-    def _choose(self, request: Request, scores: OptionScores, unconditional: Sequence[float]) -> str:
+    def _choose(self, request: Request, scores: "OptionScores", unconditional: Sequence[float]) -> str:
         """Note the choice under every normalisation; returns the one of the summed log-probability."""
         chosen = ""
         for metric, normalisation in ACCURACIES.items():
@@ -111,7 +113,7 @@ class Tally:
                 chosen = request.options[index]
         return chosen
 
-    def scores(self, facts: RequestFacts, task: Task, chooser: Chooser | None) -> list[dict[str, object]]:
+    def scores(self, facts: RequestFacts, task: Task, chooser: "Chooser | None") -> list[dict[str, object]]:
         """The columns of the score rows (the group SCORE), one for each metric."""
         rows: list[dict[str, object]] = []
         for name in scored(task):
@@ -151,7 +153,7 @@ class Tally:
         }
 
 
-def _restated(worked: Worked, generation: Generation | None) -> str | None:
+def _restated(worked: Worked, generation: "Generation | None") -> str | None:
     """The item as the model restated it, unless its longest text ended within it: half an item is none."""
     whole = worked.until_answer is not None or (generation is not None and generation.finished)
     return worked.question if whole else None

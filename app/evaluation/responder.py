@@ -31,7 +31,6 @@ from app.store import Artefact, Record, Store
 from app.tasks import catalog, prompts
 from app.tasks.metrics.bertscore import Chooser
 
-PROTOCOL = "5"
 OUTCOME = pa.schema([pa.field("slug", pa.string()), pa.field("failure", pa.string()), pa.field("passing", pa.bool_())])
 """`failure`: why a cell failed, empty where it is done; `passing`: whether time or another node may mend that."""
 _Bare = dict[tuple[str, ...], tuple[float, ...]]

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, cast
 
 from pyarrow import fs
 
-from app.errors import FewTuneError, StoreError
+from app.errors import FewTuneError
 from app.launch import state
 from app.launch.state import Outline, Outlined, State
 from app.plan.schedule import NEEDED_FAILED
@@ -203,13 +203,8 @@ def _recorded(store: Store) -> list[str]:
 
 def _planned(store: Store) -> Outline:
     """The plan of a store whose runs kept no journal, made anew from its study file."""
-    try:
-        from app import stages
-    except ImportError as fault:
-        raise StoreError(
-            f"{store.root} does not say what its study consists of, and here is no engine to plan it: "
-            f"pip install 'fewtune[engine]'"
-        ) from fault
+    from app import stages
+
     return state.outline(stages.plan(stages.of_store(store.root)[0]))
 
 

@@ -1,4 +1,4 @@
-"""A GGUF file as a base model: found on disk or inside an installed package, de-quantised into plain weights.
+"""A GGUF file as a base model: de-quantised into plain weights.
 
 De-quantising once gives an ordinary model that can be tuned and scored like any other. The values stay those of the
 quantised file: a Q4 model in float32 is still a Q4 model.
@@ -14,31 +14,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTra
 from transformers.integrations.gguf.reader import read_gguf_metadata
 
 from app.errors import ModelError
-from app.models import package
+from app.models.files import gguf_file
 
 _SINGLE_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell"}
 """Values of tokenizer.ggml.pre whose vocabularies were learned on single digits (llama.cpp, src/llama-vocab.cpp)."""
-
-
-def resolve(location: str) -> Path:
-    """The GGUF file at a path or at package://PACKAGE/FILE; the package's own code is not run.
-
-    Raises ModelError where package or file is absent, naming the GGUF files that the package does hold.
-    """
-    if not location.startswith(package.SCHEME):
-        path = Path(location)
-        if not path.is_file():
-            raise ModelError(f"{location}: there is no such GGUF file")
-    else:
-        folders, name = package.folders(location)
-        path = next((folder / name for folder in folders if name and (folder / name).is_file()), folders[0] / name)
-        if not path.is_file():
-            held = sorted(file.name for folder in folders for file in folder.glob("*.gguf"))
-            raise ModelError(f"{location}: the package has no such file; GGUF files in it: {', '.join(held) or 'none'}")
-    with path.open("rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise ModelError(f"{location} is not a GGUF file: it does not begin with the letters GGUF")
-    return path.resolve()
 
 
 def load(location: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -46,7 +25,7 @@ def load(location: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrained
 
     Raises ModelError where the file is absent or the package gguf is not installed; faults of reading propagate.
     """
-    path = resolve(location)
+    path = gguf_file(location)
     if importlib.util.find_spec("gguf") is None:
         raise ModelError(f"{location}: reading GGUF files needs the package gguf: pip install 'fewtune[gguf]'")
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)

@@ -32,6 +32,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from app.errors import ModelError
 from app.models import gguf
+from app.models.files import missing_parts
 
 Kind = Literal["checkpoint", "hub", "gguf"]
 DTYPES: Mapping[str, torch.dtype] = {
@@ -42,7 +43,6 @@ DTYPES: Mapping[str, torch.dtype] = {
 ALIBI_CONTEXT = 2048
 """Tokens of context where a model states no limit: what the ALiBi families (BLOOM, MPT) were trained with."""
 
-_TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json")
 _LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
 
 
@@ -119,27 +119,6 @@ def _tokenizer(source: ModelSource, fetch: bool) -> PreTrainedTokenizerBase:
     where, location = _where(source)
     with _faults(source):
         return AutoTokenizer.from_pretrained(location, **where | ({} if fetch else {"local_files_only": True}))
-
-
-def missing_parts(folder: str | Path) -> list[str]:
-    """What keeps `folder` from being a checkpoint, one clause each; empty for a complete one."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        return ["there is no such folder"]
-    names = {path.name for path in folder.iterdir()}
-    if "adapter_config.json" in names:
-        return ["it holds an adapter; give the folder of its base model"]
-    faults = [] if "config.json" in names else ["config.json is missing"]
-    if not any(name.endswith(".safetensors") for name in names):
-        pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in names)
-        faults.append(
-            "its weights are pickles, which can run code; convert them to safetensors"
-            if pickled
-            else "weights (*.safetensors) are missing"
-        )
-    if not any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
-        faults.append("the tokenizer (tokenizer.json) is missing")
-    return faults
 
 
 def save_checkpoint(loaded: LoadedModel, folder: str | Path) -> None:

@@ -1,11 +1,10 @@
 """The ladder's models: six architectures of the `transformers` library at any small width and depth.
 
 They are ordinary Hugging Face models, only small, so everything above this room treats them like any other base
-model. Heads are 16 wide; input and output embeddings are one matrix, which holds most of a small model.
+model.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
 
 import torch
 from transformers import (
@@ -21,13 +20,11 @@ from transformers import (
     Qwen3Config,
 )
 
-from app.errors import InputError
 from app.plan import LadderSpec
-from app.pretraining import tokenizer
+from app.pretraining import rungs
+from app.pretraining.rungs import HEAD_WIDTH, gated
+from app.pretraining.vocabulary import CONTEXT, EOS, PAD, vocabulary
 
-VERSION = "3"
-"""Changes whenever a model of the same specification starts from other weights."""
-HEAD_WIDTH = 16
 INITIAL_SPREAD = 0.1
 """Standard deviation of initial weights: near 1 / sqrt(width); the libraries' 0.02 is meant for widths of thousands."""
 ROTARY = {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 1.0}
@@ -35,8 +32,6 @@ ROTARY = {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 
 POSITION_AMPLITUDE = 0.5
 """Learned position tables (gpt2, opt) start as sinusoids of this amplitude, so that neighbours are alike at once."""
 POSITION_PERIOD = 128.0
-DEPTHS = range(1, 9)
-WIDTHS = range(HEAD_WIDTH, 257, HEAD_WIDTH)
 
 
 def _gpt2(width: int, depth: int) -> PretrainedConfig:
@@ -44,16 +39,11 @@ def _gpt2(width: int, depth: int) -> PretrainedConfig:
         n_embd=width,
         n_layer=depth,
         n_head=width // HEAD_WIDTH,
-        n_positions=tokenizer.CONTEXT,
+        n_positions=CONTEXT,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
     )
-
-
-def _gated(width: int) -> int:
-    """Hidden size of a gated layer with about as many weights as a plain one of four times the width."""
-    return 8 * width // 3 // 16 * 16
 
 
 def _llama(width: int, depth: int) -> PretrainedConfig:
@@ -62,8 +52,8 @@ def _llama(width: int, depth: int) -> PretrainedConfig:
         num_hidden_layers=depth,
         num_attention_heads=width // HEAD_WIDTH,
         num_key_value_heads=width // HEAD_WIDTH,
-        intermediate_size=_gated(width),
-        max_position_embeddings=tokenizer.CONTEXT,
+        intermediate_size=gated(width),
+        max_position_embeddings=CONTEXT,
         rope_parameters=dict(ROTARY),
     )
 
@@ -74,7 +64,7 @@ def _neox(width: int, depth: int) -> PretrainedConfig:
         num_hidden_layers=depth,
         num_attention_heads=width // HEAD_WIDTH,
         intermediate_size=4 * width,
-        max_position_embeddings=tokenizer.CONTEXT,
+        max_position_embeddings=CONTEXT,
         rope_parameters=dict(ROTARY),
         hidden_dropout=0.0,
         attention_dropout=0.0,
@@ -88,7 +78,7 @@ def _opt(width: int, depth: int) -> PretrainedConfig:
         num_attention_heads=width // HEAD_WIDTH,
         ffn_dim=4 * width,
         word_embed_proj_dim=width,
-        max_position_embeddings=tokenizer.CONTEXT,
+        max_position_embeddings=CONTEXT,
         dropout=0.0,
     )
 
@@ -111,8 +101,8 @@ def _qwen(width: int, depth: int) -> PretrainedConfig:
         num_attention_heads=width // HEAD_WIDTH,
         num_key_value_heads=width // HEAD_WIDTH,
         head_dim=HEAD_WIDTH,
-        intermediate_size=_gated(width),
-        max_position_embeddings=tokenizer.CONTEXT,
+        intermediate_size=gated(width),
+        max_position_embeddings=CONTEXT,
         rope_parameters=dict(ROTARY),
     )
 
@@ -125,27 +115,17 @@ _CONFIGS: Mapping[str, Callable[[int, int], PretrainedConfig]] = {
     "bloom": _bloom,
     "qwen": _qwen,
 }
-FAMILIES = tuple(_CONFIGS)
 
 
 def config(family: str, width: int, depth: int) -> PretrainedConfig:
-    """The Hugging Face configuration of one rung.
-
-    Raises InputError for an unknown family or a size outside `WIDTHS` and `DEPTHS`.
-    """
-    if family not in _CONFIGS:
-        raise InputError(f"the ladder has no family {family!r}: choose from {', '.join(FAMILIES)}")
-    if width not in WIDTHS or depth not in DEPTHS:
-        raise InputError(
-            f"the ladder has no size {width}x{depth}: the width is a multiple of {HEAD_WIDTH} from {WIDTHS[0]} to "
-            f"{WIDTHS[-1]}, the depth {DEPTHS[0]} to {DEPTHS[-1]}"
-        )
+    """The Hugging Face configuration of one rung. Raises InputError as `rungs.check` does."""
+    rungs.check(family, width, depth)
     made = _CONFIGS[family](width, depth)
-    vocabulary = tokenizer.vocabulary()
-    made.vocab_size = len(vocabulary)
+    words = vocabulary()
+    made.vocab_size = len(words)
     made.bos_token_id = None
-    made.eos_token_id = vocabulary[tokenizer.EOS]
-    made.pad_token_id = vocabulary[tokenizer.PAD]
+    made.eos_token_id = words[EOS]
+    made.pad_token_id = words[PAD]
     made.tie_word_embeddings = True
     setattr(made, "init_std" if family == "opt" else "initializer_range", INITIAL_SPREAD)
     return made
@@ -181,23 +161,3 @@ def _sinusoids(positions: int, width: int) -> torch.Tensor:
     frequencies = POSITION_PERIOD ** (-torch.arange(half) / half)
     angles = torch.arange(positions)[:, None] * frequencies
     return POSITION_AMPLITUDE * torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-@cache
-def parameters(family: str, width: int, depth: int) -> int:
-    """Number of weights of a rung, without making them (a tied matrix counts once).
-
-    Raises InputError as `config` does.
-    """
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config(family, width, depth))
-    return sum(weight.numel() for weight in model.parameters())
-
-
-def learning_rate(family: str, width: int, depth: int) -> float:
-    """Peak learning rate of the matrices of a rung, measured on the development tasks.
-
-    Raises InputError as `config` does.
-    """
-    config(family, width, depth)
-    return 0.02

@@ -22,24 +22,10 @@ from app.identity import fingerprint
 from app.models.loading import LoadedModel, ModelSource, save_checkpoint
 from app.models.states import write_state
 from app.plan import LadderSpec
-from app.pretraining import corpus, ladder, tokenizer
+from app.pretraining import corpus, ladder, recipe, tokenizer
 from app.pretraining.muon import Muon
+from app.pretraining.vocabulary import CONTEXT, EOS, vocabulary
 
-VERSION = "2"
-"""Changes whenever the same specification would end with other weights."""
-BATCH = 8
-"""Sequences in a step, each of `tokenizer.CONTEXT` tokens."""
-WARMUP_STEPS = 100
-FINAL_RATE = 0.02
-"""Share of the peak rate at which the linear decay ends."""
-EMBEDDING_RATE, VECTOR_RATE = 4.0, 1.0
-"""Rates of the word embeddings and of everything that is no matrix, as multiples of the matrices' rate.
-
-Most facts sit in the embeddings, and each row is met rarely: a high rate there halves the tokens that facts need.
-"""
-BETAS = (0.9, 0.98)
-WEIGHT_DECAY = 0.01
-CLIP = 1.0
 REPORT_EVERY = 25
 """Steps between two reports; also over how many steps the reported loss is averaged."""
 
@@ -65,38 +51,6 @@ class PretrainResult(NamedTuple):
     parameters: int
     seconds: float
     """CPU seconds, interrupted parts up to their last saved state included."""
-
-
-def training_inputs(spec: LadderSpec) -> dict[str, object]:
-    """Everything that the weights of `spec` depend on, for fingerprints.
-
-    Raises InputError for an unknown family or size.
-    """
-    return {
-        "family": spec.family,
-        "width": spec.width,
-        "depth": spec.depth,
-        "tokens": spec.tokens,
-        "without": sorted(set(spec.without)),
-        "seed": spec.seed,
-        "learning_rate": _rate(spec),
-        "batch": BATCH,
-        "context": tokenizer.CONTEXT,
-        "warmup_steps": WARMUP_STEPS,
-        "final_rate": FINAL_RATE,
-        "embedding_rate": EMBEDDING_RATE,
-        "vector_rate": VECTOR_RATE,
-        "betas": list(BETAS),
-        "weight_decay": WEIGHT_DECAY,
-        "clip": CLIP,
-        "vocabulary": fingerprint(list(tokenizer.vocabulary())),
-        "versions": {
-            "corpus": corpus.VERSION,
-            "tokenizer": tokenizer.VERSION,
-            "ladder": ladder.VERSION,
-            "loop": VERSION,
-        },
-    }
 
 
 def _no_report(_: Progress) -> None:
@@ -135,8 +89,8 @@ def pretrain(
     return PretrainResult(
         final_loss=run.progress().loss,
         steps=run.steps,
-        tokens=run.steps * BATCH * tokenizer.CONTEXT,
-        parameters=ladder.parameters(spec.family, spec.width, spec.depth),
+        tokens=run.steps * recipe.BATCH * CONTEXT,
+        parameters=sum(weight.numel() for weight in run.model.parameters()),
         seconds=run.seconds(),
     )
 
@@ -156,18 +110,18 @@ class _Run:
     """A run in progress: what a state file holds, and what can be made again from the specification."""
 
     def __init__(self, spec: LadderSpec, state: Path | None) -> None:
-        step_tokens = BATCH * tokenizer.CONTEXT
+        step_tokens = recipe.BATCH * CONTEXT
         self.steps = spec.tokens // step_tokens
         if self.steps < 1:
             raise InputError(f"pretraining.tokens is {spec.tokens}, less than a step of {step_tokens}: raise it")
-        self.identity = fingerprint(training_inputs(spec))
+        self.identity = fingerprint(recipe.training_inputs(spec))
         self.model = ladder.build(spec)
         self.model.train()
-        self.rate = _rate(spec)
+        self.rate = recipe.rate(spec)
         self.muon, self.adam = _optimisers(self.model)
-        vocabulary = tokenizer.vocabulary()
-        ids = corpus.encoded(self.steps * step_tokens, spec.seed, spec.without, vocabulary, vocabulary[tokenizer.EOS])
-        self.batches = torch.from_numpy(ids).view(self.steps, BATCH, tokenizer.CONTEXT)
+        words = vocabulary()
+        ids = corpus.encoded(self.steps * step_tokens, spec.seed, spec.without, words, words[EOS])
+        self.batches = torch.from_numpy(ids).view(self.steps, recipe.BATCH, CONTEXT)
         self.step = 0
         self.recent: list[float] = []
         self._earlier, self._started = 0.0, time.process_time()
@@ -177,13 +131,13 @@ class _Run:
     def advance(self) -> None:
         """One optimiser step."""
         rate = self.rate * _schedule(self.step, self.steps)
-        for group, multiple in zip(self.adam.param_groups, (EMBEDDING_RATE, VECTOR_RATE), strict=True):
+        for group, multiple in zip(self.adam.param_groups, (recipe.EMBEDDING_RATE, recipe.VECTOR_RATE), strict=True):
             group["lr"] = rate * multiple
         loss = next_token_loss(self.model, self.batches[self.step].long())
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.CLIP)
         self.adam.step()
-        self.muon.step(rate, WEIGHT_DECAY)
+        self.muon.step(rate, recipe.WEIGHT_DECAY)
         self.model.zero_grad()
         self.step += 1
         self.recent = [*self.recent[1 - REPORT_EVERY :], loss.item()]
@@ -191,7 +145,7 @@ class _Run:
             raise CellError(f"the loss is {self.recent[-1]} at step {self.step}: lower pretraining.learning_rate")
 
     def progress(self) -> Progress:
-        seen = self.step * BATCH * tokenizer.CONTEXT
+        seen = self.step * recipe.BATCH * CONTEXT
         return Progress(self.step, self.steps, seen, sum(self.recent) / max(1, len(self.recent)))
 
     def seconds(self) -> float:
@@ -231,24 +185,19 @@ def _optimisers(model: PreTrainedModel) -> tuple[Muon, torch.optim.AdamW]:
     chosen = {id(matrix) for matrix in matrices}
     adam = torch.optim.AdamW(
         [
-            {"params": [words], "weight_decay": WEIGHT_DECAY},
+            {"params": [words], "weight_decay": recipe.WEIGHT_DECAY},
             {"params": [weight for weight in others if id(weight) not in chosen], "weight_decay": 0.0},
         ],
-        betas=BETAS,
+        betas=recipe.BETAS,
         fused=True,
     )
     return Muon(matrices), adam
 
 
-def _rate(spec: LadderSpec) -> float:
-    measured = ladder.learning_rate(spec.family, spec.width, spec.depth)
-    return measured if spec.learning_rate is None else spec.learning_rate
-
-
 def _schedule(step: int, steps: int) -> float:
-    """Share of the peak rate: linear warm-up, then a straight line down to `FINAL_RATE`."""
-    warm = min(1.0, (step + 1) / min(WARMUP_STEPS, max(1, steps // 10)))
-    return warm * (1 - (1 - FINAL_RATE) * step / steps)
+    """Share of the peak rate: linear warm-up, then a straight line down to `recipe.FINAL_RATE`."""
+    warm = min(1.0, (step + 1) / min(recipe.WARMUP_STEPS, max(1, steps // 10)))
+    return warm * (1 - (1 - recipe.FINAL_RATE) * step / steps)
 
 
 def _save_checkpoint(model: PreTrainedModel, folder: Path) -> None:

@@ -13,22 +13,19 @@ from app.errors import CellError, StoreError, StudyError
 from app.grammar import counted
 from app.plan import Ended, Plan, Standing, expand, standing
 from app.resolve import resolve
-from app.stages.analysing import analyse, correlate, statistics
-from app.stages.computing import Reporter, compute, feasible
+from app.stages.feasible import feasible
+from app.stages.reporter import Reporter
 from app.store import Store
 from app.study import StudyFile, parse
 
 __all__ = [
     "Outcome",
     "Reporter",
-    "analyse",
-    "correlate",
     "feasible",
     "of_store",
     "plan",
     "run",
     "stale_sentence",
-    "statistics",
     "status",
 ]
 
@@ -63,6 +60,10 @@ def run(file: StudyFile, store: Store, mirror: str | None, reporter: Reporter, *
 
     Raises StudyError, TaskError or StoreError before anything is computed; `replace` computes stale cells anew.
     """
+    # Torch and Ray take seconds to import, and whoever plans needs neither.
+    from app.stages.analysing import analyse
+    from app.stages.computing import compute
+
     planned = plan(file)
     command = _command(file, store, mirror)
     if mirror is not None:  # workers have a working folder of their own

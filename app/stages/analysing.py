@@ -5,15 +5,16 @@ import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, cast
+from typing import cast
 
 import pyarrow as pa
 
 from app import tables
 from app.analysis.design import designs, outlook
-from app.analysis.estimation import agreement, attenuation, components, correlation, gains, limit, noise_free
+from app.analysis.estimation import gains
 from app.analysis.pairing import audits, gather, items, pairs
 from app.analysis.reporting import report
+from app.analysis.statistics import Found, statistics
 from app.errors import CellError, ModelError, StoreError, StudyError, TaskError
 from app.evaluation import renderings, requests
 from app.identity import fingerprint
@@ -58,14 +59,6 @@ def audit(planned: Plan, store: Store, load: Callable[[Task], TaskData]) -> None
         store.write_table(name, path, tables.build(name, rows, {_IDENTITY.decode(): identity}))
 
 
-class Found(NamedTuple):
-    """The statistics of a study; `tables` by name, as a store keeps them."""
-
-    pairs: pairs.Pairs
-    tables: Mapping[str, pa.Table]
-    items: items.Items
-
-
 def analyse(planned: Plan, store: Store, failures: Sequence[Ended] = ()) -> None:
     """Tables and report from the records of the plan's evaluations, all anew: cheap, and always consistent.
 
@@ -103,27 +96,6 @@ def _correlated(planned: Plan, store: Store) -> tuple[Found, pa.Table]:
     for name, table in found.tables.items():
         store.write_table(name, f"tables/{name}.parquet", table)
     return found, scores
-
-
-def statistics(scores: pa.Table, made: pairs.Pairs, answered: items.Items, analysis: Analysis, study: str) -> Found:
-    """All statistics of pairs whose items are known; nothing is written."""
-    made = pairs.without(made, answered.mismatched)
-    further = correlation.of_wordings(scores, analysis, study)
-    further += attenuation.corrected(answered.table, made.table, analysis, study)
-    found = {
-        "pairs": made.table,
-        "correlations": correlation.correlations(made.table, analysis, study, further),
-        "items": answered.table,
-        "agreement": agreement.agreement(answered.table, answered.first),
-        "components": pa.concat_tables(
-            [
-                components.components(made.table, analysis, study),
-                noise_free.components(answered.table, made.table, analysis, study),
-            ]
-        ),
-        "limits": limit.limits(scores, analysis, study),
-    }
-    return Found(made, found, answered)
 
 
 def _analysis(planned: Plan) -> Analysis:

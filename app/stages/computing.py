@@ -4,20 +4,19 @@ Base models are evaluated while others are tuned, and a tuned model as soon as t
 are all busy with trials nothing is gained by that, and evaluation waits until a wave is worth its start.
 """
 
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, cast
+from typing import cast
 
-from app import nodes, trials
-from app.errors import AwayError, CellError, TargetError, TaskError
+from app import trials
+from app.errors import AwayError, CellError, TaskError
 from app.evaluation import requests, stream
-from app.grammar import counted
-from app.plan import EVALUATIONS, TRIALS, Cell, Ended, EvaluateCell, Kind, Plan, Purse, Schedule, schedule
+from app.plan import EVALUATIONS, TRIALS, Ended, EvaluateCell, Kind, Plan, Purse, Schedule, schedule
 from app.pretraining import trial as pretraining
 from app.stages import analysing
+from app.stages.reporter import Reporter
 from app.store import Store
 from app.tasks import loading
 from app.tasks.planned import task_of
@@ -32,47 +31,6 @@ _TICK = 1.0  # seconds between two looks at what became ready
 _TRIES = 8  # of an evaluation that met a fault which may pass
 _LEAVE = 30.0  # seconds in which threads have ended that were told to
 _TOLD = 5.0  # seconds between two words on what waits
-_NAMED = 3  # base models of cells that find no node
-
-
-class Reporter(Protocol):
-    """Hears how a run goes; the command line draws bars, a job writes lines."""
-
-    def begin(self, cells: Sequence[Cell], reused: Sequence[Cell]) -> None:
-        """The cells to compute, and those found done."""
-        ...
-
-    def progress(self, slug: str, share: float) -> None:
-        """A cell has done a share, 0 to 1, of its work."""
-        ...
-
-    def failed(self, slug: str, reason: str) -> None:
-        """A cell has failed, or what it needs has."""
-        ...
-
-    def waiting(self, reasons: Mapping[str, str]) -> None:
-        """Why each cell that has not begun has not; all of them each time."""
-        ...
-
-
-def feasible(cells: Sequence[Cell], types: Sequence[nodes.NodeType] | None = None) -> None:
-    """Raise TargetError where no node could ever hold one of the cells: Ray would wait for it for ever.
-
-    `types`: node types that may be started; left out: those of the running cluster, with what its autoscaler may add.
-    """
-    known = nodes.living() if types is None else types
-    running = types is None and "RAY_ADDRESS" in os.environ
-    lacking = {needs: why for needs in {cell.needs for cell in cells} if (why := nodes.unfit(needs, known))}
-    unfit = [cell for cell in cells if cell.needs in lacking]
-    if unfit:
-        others = f", and {counted(len(unfit) - 1, 'other cell')} would find no node either" if len(unfit) > 1 else ""
-        bases = list(dict.fromkeys(cell.base.slug for cell in unfit))
-        named = ", ".join(bases[:_NAMED]) + (" and others" if len(bases) > _NAMED else "")
-        raise TargetError(
-            f"{unfit[0].slug} {lacking[unfit[0].needs]}{others}: lower `resources` of {named}, "
-            "or give a larger node type"
-            + (" (of a cluster that grows, after `python -m jobs.announce CLUSTER-FILE` on it)" if running else "")
-        )
 
 
 def compute(

@@ -24,8 +24,6 @@ from app.tuning.probes import Form, form
 from app.tuning.rows import laid
 from app.tuning.sharding import ALONE, Settings, Stepper, Team, stepper
 
-VERSION = "2"
-"""Changes whenever the same run would end with other weights, if only by rounding."""
 _APART = 1_000_003  # of the seeds of two workers
 _NOTHING = (Encoded((0, 0), 1),)  # a pass that must be made, and adds nothing
 _WINDOW = 16  # batches sorted by length together: less padding, yet still a random order

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from app import stages
 from app.analysis.estimation.bootstrap import DRAWS
 from app.analysis.pairing import pairs
 from app.analysis.pairing.items import FIRST, Items
+from app.analysis.statistics import statistics as compute
 from app.store import Store
 from app.study import load
 from jobs.bench.document import Options, Section, Table, Target
@@ -100,9 +100,8 @@ def _alone() -> dict[str, float]:
         {side: [share if share is None else share == 1 for share in table[side].to_pylist()] for side in ("x", "y")},
         FIRST,
     )
-    found = stages.statistics(
-        scores, pairs.pairs(scores, analysis), Items(table, first, [], []), analysis, file.study.name
-    )
+    made = pairs.pairs(scores, analysis)
+    found = compute(scores, made, Items(table, first, [], []), analysis, file.study.name)
     return {
         "seconds": time.monotonic() - began,
         "cpu": time.process_time() - cpu,

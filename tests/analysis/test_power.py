@@ -26,7 +26,7 @@ from app.analysis.estimation.correlation import correlations
 from app.analysis.estimation.jackknife import Interval
 from app.analysis.pairing.pairs import pairs
 from app.analysis.vocabulary import FLOOR_FILTER, LEVELS
-from app.cli.planned import power_shown
+from app.cli.power import power_shown
 from app.errors import StudyError
 from app.study import Analysis, load
 from jobs.simulate.case import Case

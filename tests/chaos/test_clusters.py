@@ -65,9 +65,8 @@ def processes(*words: str) -> list[psutil.Process]:
 
 def raylets(cluster: Demo, *, head: bool) -> list[psutil.Process]:
     """The raylets of its workers, or of its head."""
-    gcs = cluster.gcs_address
-    found = [one for one in processes("raylet/raylet", gcs) if "--head" not in one.cmdline() or head]
-    return [one for one in found if ("--head" in one.cmdline()) == head]
+    heads = {one.pid for one in processes("raylet/raylet", cluster.gcs_address, "--head")}
+    return [one for one in processes("raylet/raylet", cluster.gcs_address) if (one.pid in heads) == head]
 
 
 def ended(store: Path) -> bool:

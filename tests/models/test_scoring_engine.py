@@ -15,7 +15,7 @@ from app.models.adapters import detach, with_adapter
 from app.models.loading import LoadedModel, ModelSource
 from app.models.plain_scoring import plain
 from app.models.scoring import OptionScores, Scorer, ScoreRequest, score
-from app.pretraining import ladder
+from app.pretraining import ladder, rungs
 
 Make = Callable[..., LoadedModel]
 
@@ -59,7 +59,7 @@ def assert_same(found: list[OptionScores], expected: list[OptionScores]) -> None
         assert one.logprobs.index(max(one.logprobs)) == other.logprobs.index(max(other.logprobs))
 
 
-@pytest.mark.parametrize("name", ladder.FAMILIES)
+@pytest.mark.parametrize("name", rungs.FAMILIES)
 def test_every_architecture_of_the_ladder_gives_the_plain_numbers(make_loaded: Make, name: str) -> None:
     torch.manual_seed(7)
     config = ladder.config(name, 32, 2)

@@ -7,11 +7,12 @@ import pytest
 
 from app.errors import TaskError
 from app.pretraining import corpus, tokenizer
+from app.pretraining.vocabulary import EOS, vocabulary
 from app.tasks.generated import PROCEDURES, TASKS, lexicon
 from app.tasks.generated.procedure import Procedure
 from app.tasks.loading import load
 
-VOCABULARY = tokenizer.vocabulary()
+VOCABULARY = vocabulary()
 DOCUMENTS = 16_000  # about a million tokens: the corpus of a small base model
 
 
@@ -68,7 +69,7 @@ def test_encoding_by_dictionary_equals_the_saved_tokenizer(full: list[str]) -> N
 
 
 def test_encoded_gives_exactly_the_tokens_asked_for_with_an_end_after_each_document(full: list[str]) -> None:
-    end = VOCABULARY[tokenizer.EOS]
+    end = VOCABULARY[EOS]
     ids = corpus.encoded(5_000, 0, (), VOCABULARY, end)
     assert ids.shape == (5_000,)
     assert ids.max() < len(VOCABULARY)

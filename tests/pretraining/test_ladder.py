@@ -2,28 +2,32 @@
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from app.errors import InputError
 from app.plan import LadderSpec
-from app.pretraining import ladder, tokenizer
+from app.pretraining import ladder, rungs
 from app.pretraining.loop import next_token_loss
+from app.pretraining.vocabulary import vocabulary
 
-every_family = pytest.mark.parametrize("family", ladder.FAMILIES)
+every_family = pytest.mark.parametrize("family", rungs.FAMILIES)
 
 
 def tokens(sequences: int = 2, length: int = 24) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(4, len(tokenizer.vocabulary()), (sequences, length), generator=generator)
+    return torch.randint(4, len(vocabulary()), (sequences, length), generator=generator)
 
 
 def test_there_are_six_families() -> None:
-    assert len(ladder.FAMILIES) == 6
+    assert len(rungs.FAMILIES) == 6
 
 
+@pytest.mark.parametrize(("width", "depth"), [(16, 1), (32, 2), (48, 3), (256, 8)])
 @every_family
-def test_the_estimate_of_parameters_is_exact(family: str) -> None:
-    model = ladder.build(LadderSpec(family, 32, 2, 1_000))
-    assert ladder.parameters(family, 32, 2) == sum(weight.numel() for weight in model.parameters())
+def test_the_number_of_parameters_is_known_without_a_model(family: str, width: int, depth: int) -> None:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(ladder.config(family, width, depth))
+    assert rungs.parameters(family, width, depth) == sum(weight.numel() for weight in model.parameters())
 
 
 @every_family
@@ -62,7 +66,7 @@ def test_a_token_sees_only_those_before_it(family: str) -> None:
 
 
 def test_learned_positions_start_as_sinusoids_and_only_where_positions_are_learned() -> None:
-    learned = {f: ladder.position_tables(ladder.build(LadderSpec(f, 16, 1, 1_000))) for f in ladder.FAMILIES}
+    learned = {f: ladder.position_tables(ladder.build(LadderSpec(f, 16, 1, 1_000))) for f in rungs.FAMILIES}
     assert {family for family, tables in learned.items() if tables} == {"gpt2", "opt"}
     for tables in learned.values():
         for table in tables:
@@ -71,6 +75,6 @@ def test_learned_positions_start_as_sinusoids_and_only_where_positions_are_learn
 
 @pytest.mark.parametrize(("family", "width", "depth"), [("mamba", 64, 2), ("llama", 60, 2), ("llama", 64, 0)])
 def test_what_the_ladder_lacks_is_refused_with_what_it_has(family: str, width: int, depth: int) -> None:
-    for ask in (ladder.parameters, ladder.learning_rate):
+    for ask in (rungs.parameters, rungs.learning_rate):
         with pytest.raises(InputError, match=r"choose from gpt2, llama|multiple of 16"):
             ask(family, width, depth)

@@ -6,7 +6,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from app.plan import LadderSpec
-from app.pretraining import ladder, tokenizer
+from app.pretraining import ladder, rungs, tokenizer
+from app.pretraining.vocabulary import EOS
 from app.tasks import prompts
 from app.tasks.generated import TASKS
 from app.tasks.loading import load
@@ -75,7 +76,7 @@ def test_what_a_ladder_model_worked_is_read_back_from_its_tokens(task: Task, fin
     assert ids(read.until_answer) + ids(read.answer) == written
 
 
-@pytest.mark.parametrize("family", ladder.FAMILIES)
+@pytest.mark.parametrize("family", rungs.FAMILIES)
 def test_a_saved_tokenizer_loads_unchanged_beside_a_model_of_any_family(family: str, tmp_path: Path) -> None:
     ladder.build(LadderSpec(family, 16, 1, 1_000)).save_pretrained(tmp_path)
     TOKENIZER.save_pretrained(tmp_path)
@@ -83,4 +84,4 @@ def test_a_saved_tokenizer_loads_unchanged_beside_a_model_of_any_family(family: 
     text = "Question: hot\nAnswer: cold\n\nQuestion: big\nAnswer:"
     assert loaded(text)["input_ids"] == ids(text)
     assert loaded.decode(ids(text)) == TOKENIZER.decode(ids(text))
-    assert loaded.eos_token == tokenizer.EOS
+    assert loaded.eos_token == EOS

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from app.errors import CellError, InputError, StoreError, TaskError
 from app.identity import fingerprint
 from app.plan import LadderSpec
-from app.pretraining.loop import BATCH, Progress, pretrain, training_inputs
-from app.pretraining.tokenizer import CONTEXT
+from app.pretraining.loop import Progress, pretrain
+from app.pretraining.recipe import BATCH, training_inputs
+from app.pretraining.vocabulary import CONTEXT
 
 STEP = BATCH * CONTEXT
 SPEC = LadderSpec("llama", 16, 1, 60 * STEP)

@@ -8,7 +8,7 @@ from test_tuning_loop import adapted, encoded, model
 from torch import nn
 from transformers import CohereConfig, CohereForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
-from app.pretraining import ladder
+from app.pretraining import rungs
 from app.tuning import loss
 from app.tuning.encoding import Encoded
 from app.tuning.probes import Way, form
@@ -56,7 +56,7 @@ def gradients(net: nn.Module) -> dict[str, torch.Tensor]:
 
 
 NETS: dict[str, tuple[Callable[[], nn.Module], Way]] = {
-    **{family: ((lambda family=family: model(family)), "fused") for family in ladder.FAMILIES},
+    **{family: ((lambda family=family: model(family)), "fused") for family in rungs.FAMILIES},
     "adapter": (adapted, "fused"),
     "soft cap": (capped, "gathered"),
     "scale": (scaled, "gathered"),

@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from app.errors import CellError
-from app.pretraining import ladder
+from app.pretraining import ladder, rungs
 from app.pretraining import tokenizer as words
 from app.study import Recipe
 from app.tasks import catalog, loading
@@ -84,7 +84,7 @@ def naive(net: nn.Module, examples: tuple[Encoded, ...]) -> torch.Tensor:
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
-    **{family: (lambda family=family: model(family)) for family in ladder.FAMILIES},
+    **{family: (lambda family=family: model(family)) for family in rungs.FAMILIES},
     "adapter": adapted,
 }
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from app.analysis.estimation import agreement, attenuation, components, correlation, limit, noise_free
 from app.analysis.pairing.items import Items
-from app.analysis.pairing.pairs import Pairs, without
+from app.analysis.pairing.pairs import Pairs, without, without_baselines
 from app.study import Analysis
 
 
@@ -22,9 +22,9 @@ class Found(NamedTuple):
 def statistics(scores: pa.Table, pairs: Pairs, items: Items, analysis: Analysis, study: str) -> Found:
     """All statistics of pairs whose items are known; nothing is written.
 
-    `scores` is the table of that name. Pairs whose sides answered other items are left out.
+    `scores` is the table of that name. Pairs whose sides answered other items are left out, and baselines that did.
     """
-    pairs = without(pairs, items.mismatched)
+    pairs = without_baselines(without(pairs, items.mismatched), items.other_baselines)
     further = correlation.of_wordings(scores, analysis, study)
     further += attenuation.corrected(items.table, pairs.table, analysis, study)
     found = {

@@ -101,7 +101,7 @@ def _alone() -> dict[str, float]:
         FIRST,
     )
     made = pairs.pairs(scores, analysis)
-    found = compute(scores, made, Items(table, first, [], []), analysis, file.study.name)
+    found = compute(scores, made, Items(table, first, [], [], []), analysis, file.study.name)
     return {
         "seconds": time.monotonic() - began,
         "cpu": time.process_time() - cpu,

@@ -217,6 +217,18 @@ def test_a_model_that_was_asked_other_items_makes_no_pair(base: Path, tuned: Pat
     assert "lab/one-1b-odd was asked other items of colour than its base model: left out." in own.warnings
 
 
+def test_a_base_model_that_was_asked_other_items_without_examples_is_no_baseline_there(base: Path, tuned: Path) -> None:
+    write(base, "org/one-1b", 0, wording=" really")
+    own = read(base, tuned)
+    told = "org/one-1b was asked other items of colour without examples than with them: no baseline there."
+    assert told in own.warnings
+    found = pairs(own.scores, own.analysis).table.to_pylist()
+    assert {(row["base"], row["z"] is None, row["z_raw"] is None) for row in found} == {
+        ("org/one-1b", True, True),
+        ("org/two-1b", False, False),
+    }
+
+
 def test_a_model_that_was_asked_fewer_items_makes_no_pair_even_without_logs(base: Path, tuned: Path) -> None:
     write(tuned, "lab/one-1b-few", 0, items=6, logged=False)
     own = read(base, tuned)

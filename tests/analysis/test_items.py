@@ -10,7 +10,7 @@ from made_tables import World, scores
 
 from app.analysis.pairing import items as of_items
 from app.analysis.pairing.items import Asked, Items, items, margin
-from app.analysis.pairing.pairs import Missing, pairs, without
+from app.analysis.pairing.pairs import Missing, pairs, without, without_baselines
 from app.study import Analysis
 
 SMALL = World(families=2, bases=2, recipes=2, tasks=4)
@@ -131,6 +131,33 @@ def test_a_pair_whose_sides_hold_other_items_is_named_and_no_pair_any_more() -> 
     assert without(made_, []).table.equals(made_.table)
 
 
+def test_a_baseline_that_holds_other_items_is_named_and_left_out_of_its_pairs_alone() -> None:
+    base = "llama-32x2"
+
+    def other(asked: Asked) -> Sequence[pa.Table]:
+        whole = response(asked)
+        if (asked.base, asked.task, asked.condition) == (base, "task-01", "base-zero-shot"):
+            whole = changed(whole, "item", [*whole["item"].to_pylist()[:-1], "another"])
+        return [whole]
+
+    made_ = pairs(scores(SMALL), Analysis())
+    found = items(made_.table, Analysis(), other)
+    assert found.mismatched == []
+    named = {(one.base, one.task) for one in found.other_baselines}
+    assert named == {(base, "task-01")}
+    assert {one.reason for one in found.other_baselines} == {"z holds 5 of the 6 items of x"}
+    assert "evaluate the baseline on the same items" in of_items.mismatched(found)[0]
+    kept = without_baselines(made_, found.other_baselines)
+    for before, after in zip(made_.table.to_pylist(), kept.table.to_pylist(), strict=True):
+        if (before["base"], before["task"]) in named:
+            assert after["z"] is after["z_raw"] is after["z_stderr"] is None
+            assert "z" not in after["floor"] + after["ceiling"]
+        else:
+            assert after == before
+    assert kept.table.schema.equals(made_.table.schema, check_metadata=True)
+    assert without_baselines(made_, []).table.equals(made_.table)
+
+
 @pytest.mark.parametrize(
     ("condition", "table", "reason"),
     [
@@ -206,11 +233,24 @@ def test_the_margin_is_the_right_option_less_the_best_wrong_one() -> None:
             "options": [["a", "b", "c"], ["a"], ["a", "b"], [], ["a", "b"]],
             "target": ["b", "a", "z", "a", "a"],
             "logprobs": [[-3.0, -1.5, -2.0], [-1.0], [-1.0, -2.0], [], [-4.0, -1.0]],
+            "choice_correct": [True, True, False, None, False],
         }
     )
     np.testing.assert_allclose(margin(table), [0.5, np.nan, np.nan, np.nan, -3.0])
     assert margin(table.slice(4)).tolist() == [-3.0]
     assert margin(table.slice(0, 0)).size == 0
+
+
+def test_another_right_option_that_was_chosen_is_no_wrong_one() -> None:
+    table = pa.table(
+        {
+            "options": [["a", "b", "c"]] * 2 + [["a", "b"]],
+            "target": ["a"] * 3,
+            "logprobs": [[-2.0, -1.0, -4.0]] * 2 + [[-1.0, -1.0]],
+            "choice_correct": [True, False, True],
+        }
+    )
+    np.testing.assert_allclose(margin(table), [3.0, -1.0, 0.0])
 
 
 def test_no_pairs_make_no_items() -> None:

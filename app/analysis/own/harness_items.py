@@ -27,7 +27,7 @@ class Cell(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """What the per-item results say. `cells` lacks those whose items are not their base model's."""
+    """What the per-item results say. `cells` lacks those whose items are not those of the base model's x."""
 
     cells: list[Cell]
     items: pa.Table | None
@@ -50,7 +50,7 @@ def join(
     parts: list[pa.Table] = []
     chances: dict[str, float] = {}
     params = {cell.model: cell.params for cell in cells if cell.params}
-    alien: set[tuple[str, str]] = set()
+    alien: set[tuple[str, str, str]] = set()
     by_task: dict[str, list[Cell]] = {}
     for cell in cells:
         by_task.setdefault(cell.result.task, []).append(cell)
@@ -69,13 +69,22 @@ def join(
             if origin is None or x is None or y is None or cell.condition != Y:
                 continue
             if _texts(x) != _texts(y):
-                alien.add((cell.model, task))
+                alien.add((cell.model, Y, task))
                 continue
-            rows = list(_rows(x, y, read.get((origin.base, Z), {}), metrics.get(task, "")))
+            z = read.get((origin.base, Z), {})
+            if z and _texts(x) != _texts(z):
+                alien.add((origin.base, Z, task))
+                z = {}
+            rows = list(_rows(x, y, z, metrics.get(task, "")))
             named = _named(study, cell, origin, origin.params or params.get(origin.base, 0), facts.get(task))
             parts.append(tables.build("items", [named | row for row in rows]))
-    told = [f"{model} was asked other items of {task} than its base model: left out." for model, task in sorted(alien)]
-    kept = [cell for cell in cells if cell.condition != Y or (cell.model, cell.result.task) not in alien]
+    told = [
+        f"{model} was asked other items of {task} than its base model: left out."
+        if condition == Y
+        else f"{model} was asked other items of {task} without examples than with them: no baseline there."
+        for model, condition, task in sorted(alien)
+    ]
+    kept = [cell for cell in cells if (cell.model, cell.condition, cell.result.task) not in alien]
     by_pair = [(name, "ascending") for name in ("base", "run", "task")]  # as pairs are; items keep their order
     items = pa.concat_tables(parts).sort_by(by_pair) if parts else None
     return Joined(kept, items if items is not None and items.num_rows else None, chances, params, told)
@@ -91,7 +100,7 @@ def _rows(x: Samples, y: Samples, z: Samples, metric: str) -> Iterator[dict[str,
     if any(score not in (0.0, 1.0) for side in sides[:2] for score in side.values()):
         return
     for item in sorted(x):
-        same = item in z and z[item].hash == x[item].hash and sides[2][item] in (0.0, 1.0)
+        same = sides[2].get(item) in (0.0, 1.0)
         yield {
             "item": f"{item}-{x[item].hash[:8]}",
             "metric": metric,

@@ -6,7 +6,7 @@ likelihoods, whose choices are not stored) are named in `left_out`. Several seed
 is the mean over them, and `first` keeps the first seed's answers for statistics of single answers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple, cast
 
@@ -62,6 +62,8 @@ class Items(NamedTuple):
     """Columns x and y, null or bool: the answers of the first seed, row by row of `table`."""
     mismatched: list[Missing]
     """Pairs whose sides hold different items: no pairs at all, see `pairs.without`."""
+    other_baselines: list[Missing]
+    """Pairs whose baseline holds other items than they: pairs without one, see `pairs.without_baselines`."""
     left_out: list[LeftOut]
 
 
@@ -83,6 +85,7 @@ class _Joined(NamedTuple):
     columns: dict[str, pa.Array]
     mismatch: str = ""
     left_out: str = ""
+    other_baseline: str = ""
 
 
 def items(pairs: pa.Table, analysis: Analysis, responses: Responses, pool: Executor | None = None) -> Items:
@@ -106,19 +109,22 @@ def items(pairs: pa.Table, analysis: Analysis, responses: Responses, pool: Execu
     for places, parts in zip(groups.values(), found, strict=True):
         joined |= dict(zip(places, parts, strict=True))
     parts = [joined[at] for at in range(len(listed))]
-    mismatched = [
-        Missing(row["base"], row["run"], row["task"], part.mismatch)
-        for row, part in zip(listed, parts, strict=True)
-        if part.mismatch
-    ]
-    return Items(*_tables(pairs, parts), mismatched, _left_out(listed, parts))
+
+    def named(reasons: Iterable[str]) -> list[Missing]:
+        told = zip(listed, reasons, strict=True)
+        return [Missing(row["base"], row["run"], row["task"], reason) for row, reason in told if reason]
+
+    mismatched = named(part.mismatch for part in parts)
+    other_baselines = named(part.other_baseline for part in parts)
+    return Items(*_tables(pairs, parts), mismatched, other_baselines, _left_out(listed, parts))
 
 
 def mismatched(found: Items) -> list[str]:
-    """One sentence for each pair whose two sides hold different items."""
+    """One sentence for each pair whose sides, or whose baseline, hold different items."""
+    said = "{} on the task {}: {}; evaluate {} on the same items".format
     return [
-        f"{one.run or one.base} on the task {one.task}: {one.reason}; evaluate both sides on the same items"
-        for one in found.mismatched
+        *(said(one.run or one.base, one.task, one.reason, "both sides") for one in found.mismatched),
+        *(said(one.run or one.base, one.task, one.reason, "the baseline") for one in found.other_baselines),
     ]
 
 
@@ -141,7 +147,7 @@ def _group(rows: Sequence[Mapping[str, object]], analysis: Analysis, responses: 
             reason = "; ".join(told)
             made.append(_Joined({}, left_out=reason) if unread else _Joined({}, mismatch=reason))
             continue
-        z = side(row, "z", analysis.baseline) if analysis.baseline and row["metric"] in RIGHT else _UNREAD
+        z = side(row, "z", analysis.baseline) if analysis.baseline else _UNREAD
         made.append(_join(str(row["metric"]), x, y, z))
     return made
 
@@ -152,7 +158,7 @@ def asked(row: Mapping[str, object], name: str, condition: str, analysis: Analys
     shots = cast(int, row["x_shots"]) if str(row["x_condition"]).endswith("few-shot") else analysis.shots
     right = RIGHT.get(str(row["metric"]))
     columns = {
-        "x": ("item", right, "options", "logprobs", "target"),
+        "x": ("item", right, "options", "logprobs", "target", "choice_correct"),
         "y": ("item", right, "prompt_tokens"),
         "z": ("item", right),
     }
@@ -163,7 +169,7 @@ def asked(row: Mapping[str, object], name: str, condition: str, analysis: Analys
         condition,
         str(row["wording"]),
         shots if condition.endswith("few-shot") else None,
-        tuple(column for column in columns[name] if column) if right else ("item",),
+        tuple(dict.fromkeys(column for column in columns[name] if column)) if right else ("item",),
     )
 
 
@@ -224,7 +230,8 @@ def _numbers(column: pa.ChunkedArray) -> _Floats:
 def margin(responses: pa.Table) -> _Floats:
     """Summed log-probability of the right option less that of the best wrong one, nats; above 0 the choice is right.
 
-    NaN for an item without options, with one option, without log-probabilities or whose target is none of its options.
+    Of an item with several right options the target counts, and whatever else was chosen and found right. NaN for an
+    item without options, with one option, without log-probabilities or whose target is none of its options.
     """
     found = np.full(responses.num_rows, np.nan)
     sizes, scored = _lengths(responses, "options"), _lengths(responses, "logprobs")
@@ -236,8 +243,12 @@ def margin(responses: pa.Table) -> _Floats:
     logprobs = np.asarray(_column(part, "logprobs").flatten(), np.float64)
     targets = _column(part, "target").take(pa.array(np.repeat(np.arange(len(usable)), sizes)))
     is_target = np.asarray(pc.call_function("equal", [_column(part, "options").flatten(), targets]), np.bool_)
-    right = np.maximum.reduceat(np.where(is_target, logprobs, -np.inf), starts)
-    wrong = np.maximum.reduceat(np.where(is_target, -np.inf, logprobs), starts)
+    found_right = np.asarray(pc.fill_null(part["choice_correct"], fill_value=False), np.bool_)
+    right, best = (np.maximum.reduceat(at, starts) for at in (np.where(is_target, logprobs, -np.inf), logprobs))
+    another = found_right & np.isfinite(right) & (right < best)
+    is_right = is_target | (np.repeat(another, sizes) & (logprobs == np.repeat(best, sizes)))
+    right = np.maximum.reduceat(np.where(is_right, logprobs, -np.inf), starts)
+    wrong = np.maximum.reduceat(np.where(is_right, -np.inf, logprobs), starts)
     finite = np.isfinite(right) & np.isfinite(wrong)
     found[usable[finite]] = right[finite] - wrong[finite]
     return found
@@ -248,10 +259,12 @@ def _join(metric: str, x: _Side, y: _Side, z: _Side | str) -> _Joined:
     if order is None:
         shared = len(x.items) - _places(x.items, y.items).null_count
         return _Joined({}, mismatch=f"x and y share {shared} of {len(x.items)} and {len(y.items)} items")
+    at_z, other = (None, "" if z == _UNREAD else f"z {z}") if isinstance(z, str) else (_order(x.items, z.items), "")
+    if not isinstance(z, str) and at_z is None:
+        other = f"z holds {len(x.items) - _places(x.items, z.items).null_count} of the {len(x.items)} items of x"
     if metric not in RIGHT:
-        return _Joined({}, left_out=f"{metric} is not right or wrong for each item")
+        return _Joined({}, left_out=f"{metric} is not right or wrong for each item", other_baseline=other)
     at_y = np.asarray(order)
-    at_z = None if isinstance(z, str) else _order(x.items, z.items)
     z_right = z.right[np.asarray(at_z)] if at_z is not None and not isinstance(z, str) else np.full(len(at_y), np.nan)
     return _Joined(
         {
@@ -264,7 +277,8 @@ def _join(metric: str, x: _Side, y: _Side, z: _Side | str) -> _Joined:
             "options": pa.array(x.options, mask=x.options == 0),
             "first_x": pc.cast(_nullable(x.first), pa.bool_()),
             "first_y": pc.cast(_nullable(y.first[at_y]), pa.bool_()),
-        }
+        },
+        other_baseline=other,
     )
 
 

@@ -108,6 +108,19 @@ def without(found: Pairs, missing: Iterable[Missing]) -> Pairs:
     return Pairs(found.table.filter(kept), [*found.missing, *(gone[key] for key in keys if key in gone)])
 
 
+def without_baselines(found: Pairs, other: Iterable[Missing]) -> Pairs:
+    """The pairs, of which those named in `other` have no baseline: it was scored on other items than they."""
+    gone = {(one.base, one.run, one.task) for one in other}
+    if not gone:
+        return found
+    rows = found.table.to_pylist()
+    for row in rows:
+        if (row["base"], row["run"], row["task"]) in gone:
+            row |= {"z": None, "z_raw": None, "z_stderr": None}
+            row |= {name: row[name].replace("z", "") for name in ("floor", "ceiling")}
+    return Pairs(tables.build("pairs", rows), found.missing)
+
+
 def answered_by(run: str | None, condition: str) -> str | None:
     """Whose scores a pair of `run` takes under a condition: the run's, or its base model's own (None)."""
     return None if condition.startswith(("base-", "gold-")) else run

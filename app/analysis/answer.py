@@ -5,12 +5,12 @@ better predictor than the base's own zero-shot is said only where the interval o
 check on normal scores away from the floor agrees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from app.analysis.vocabulary import CONDITIONS, FLOOR_FILTER, INTACT_FILTER
+from app.analysis.vocabulary import CONDITIONS, FLOOR_FILTER, INTACT_FILTER, UNITS
 
 
 class Row(NamedTuple):
@@ -56,6 +56,12 @@ def rows_of(correlations: pa.Table) -> list[Row]:
 def main_filter(rows: Sequence[Row]) -> str:
     """The subset that the answer rests on: all pairs, or intact base models where some lack tasks by design."""
     return INTACT_FILTER if any(row.filter == INTACT_FILTER for row in rows) else "all"
+
+
+def units(intervals: Iterable[str]) -> tuple[str, str]:
+    """What intervals treat as independent, one of it and several, by the column `interval`; clusters where none is."""
+    kinds = (interval.removeprefix("jack2 by ").split(",")[0] for interval in intervals)
+    return next((UNITS[kind] for kind in kinds if kind in UNITS), ("cluster", "clusters"))
 
 
 def find(rows: Sequence[Row], level: str, method: str = "pearson", *, filter: str = "all", x: str = "") -> Row | None:  # noqa: A002 - the column's name

@@ -19,7 +19,7 @@ from app.analysis.estimation import coefficients as co
 from app.analysis.estimation import grid as grids
 from app.analysis.estimation import jackknife as jk
 from app.analysis.estimation.refusals import MIN_CLUSTERS, MIN_TASKS
-from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, Level
+from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, UNITS, Level
 
 PRIMARY: tuple[Level, str] = ("doubly_centred", "r")
 _SETTINGS = ("x_condition", "y_condition", "wording", "x_shots", "metric", "n")
@@ -73,6 +73,8 @@ class Comparison(NamedTuple):
     moved: list[Moved]
     shape: tuple[int, int, int]
     """Runs, tasks and clusters of the grid that both have."""
+    cluster_by: str
+    """What the clusters are: family or base."""
     sentences: list[str]
 
 
@@ -97,7 +99,9 @@ def compare(a: Side, b: Side) -> Comparison:
     moved = [_moved(a, b, joint, level, statistic, cluster_by) for level in LEVEL_NAMES for statistic in ("r", "delta")]
     only = [[f"{run}, {task}" for run, task in sorted(mine - shared)] for mine in cells]
     shape = (*joint.a.y.shape, len(joint.cluster_names))
-    found = Comparison(a.name, b.name, _differ(*both), len(shared), only[0], only[1], changed, moved, shape, [])
+    found = Comparison(
+        a.name, b.name, _differ(*both), len(shared), only[0], only[1], changed, moved, shape, cluster_by, []
+    )
     return found._replace(sentences=_sentences(found))
 
 
@@ -182,7 +186,7 @@ def _moved(a: Side, b: Side, joint: _Joint, level: Level, statistic: str, cluste
     if _same(joint, statistic):
         notes.insert(0, "the paired scores are the same in both")
     elif clusters < MIN_CLUSTERS or tasks < MIN_TASKS:
-        kind = "families" if cluster_by == "family" else "base models"
+        kind = UNITS[cluster_by][1]
         notes.insert(0, f"descriptive only: {clusters} {kind} and {tasks} tasks, wanted {MIN_CLUSTERS} and {MIN_TASKS}")
     else:
         interval = jk.interval(_replicates(joint, value, change, level, statistic), fisher=False)

@@ -20,6 +20,8 @@ LEVEL_NAMES: dict[Level, str] = {
     "model": "means of models",
     "task": "means of tasks",
 }
+UNITS = {"family": ("family", "families"), "base": ("base model", "base models")}
+"""What intervals treat as independent, by the study's `cluster_by`: one of it, and several."""
 CONDITIONS = {
     "base-zero-shot": "zero-shot scores of base models",
     "base-few-shot": "few-shot scores of base models",

@@ -11,7 +11,7 @@ from rich.text import Text
 from app.analysis.answer import number
 from app.analysis.changed_cells import Changes
 from app.analysis.compare import Comparison, Estimate, Moved
-from app.analysis.vocabulary import LEVEL_NAMES
+from app.analysis.vocabulary import LEVEL_NAMES, UNITS
 
 _SHOWN = 10  # changed scores, or pairs of one study alone, that are listed
 
@@ -39,7 +39,7 @@ def _moved(found: Comparison) -> Table:
     runs, tasks, clusters = found.shape
     shown = Table(
         title=f"Pearson's r and delta, few-shot less zero-shot; difference on the {runs} runs x {tasks} tasks of both "
-        f"({clusters} clusters)",
+        f"({clusters} {UNITS[found.cluster_by][clusters != 1]})",
         title_justify="left",
         box=None,
     )

@@ -63,7 +63,7 @@ def test_the_table_has_each_component_of_both_predictors() -> None:
     assert task["ci_low"] < task["correlation"] < task["ci_high"]
     few = components(pairs(scores(World(families=2)), Analysis()).table, Analysis(), "made").to_pylist()
     assert all(
-        row["ci_low"] is None and "descriptive only: 2 clusters" in row["note"] for row in few if row["correlation"]
+        row["ci_low"] is None and "descriptive only: 2 families" in row["note"] for row in few if row["correlation"]
     )
     one = components(pairs(scores(World(families=1, bases=1)), Analysis()).table, Analysis(), "made").to_pylist()
     assert all(row["correlation"] is None and row["note"].startswith("not estimable: fewer than two") for row in one)

@@ -11,7 +11,7 @@ from made_tables import World, agreement, scores, views
 from rich.console import Console
 
 from app import tables
-from app.analysis.answer import answer, find, main_filter, rows_of
+from app.analysis.answer import answer, find, main_filter, rows_of, units
 from app.analysis.estimation.correlation import correlations
 from app.analysis.pairing import audits
 from app.analysis.pairing.pairs import Pairs, pairs
@@ -162,6 +162,20 @@ def test_the_terminal_shows_every_level_with_its_interval(removed: tuple[Pairs, 
     for name in LEVEL_NAMES.values():
         (line,) = (line for line in lines if line.strip().startswith(name))
         assert "[" in line
+    assert "families x tasks" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "unit"),
+    [
+        (["none", "jack2 by family, no block term"], "families"),
+        (["jack2 by base"], "base models"),
+        (["none"], "clusters"),
+        ([], "clusters"),
+    ],
+)
+def test_what_intervals_treat_as_independent_is_called_by_its_name(intervals: list[str], unit: str) -> None:
+    assert units(intervals)[1] == unit
 
 
 Rows = list[dict[str, object]]

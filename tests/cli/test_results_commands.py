@@ -149,7 +149,7 @@ def test_two_studies_are_compared(
     text = answer.stdout
     assert "Of 180 scores that both have, 1 differ" in text
     assert "base few-shot, base-2, t4: " in text
-    assert "difference on the 6 runs x 10 tasks of both (6 clusters)" in " ".join(text.split())
+    assert "difference on the 6 runs x 10 tasks of both (6 families)" in " ".join(text.split())
     found = json.loads(fewtune("compare", "a", "b/tables", "--json").stdout)
     assert (found["matched"], found["runs"], found["tasks"], found["clusters"]) == (60, 6, 10, 6)
     (primary,) = (m for m in found["moved"] if (m["level"], m["statistic"]) == ("doubly_centred", "r"))

@@ -17,7 +17,7 @@ from app import tables
 from app.analysis.estimation import grid as grids
 from app.analysis.estimation import jackknife as jk
 from app.analysis.estimation.coefficients import Floats
-from app.analysis.estimation.refusals import MIN_CLUSTERS, MIN_TASKS
+from app.analysis.estimation.refusals import too_few
 from app.analysis.vocabulary import INTACT_FILTER
 from app.study import Analysis
 
@@ -102,10 +102,10 @@ def _rows(pairs: pa.Table, analysis: Analysis, side: str) -> Iterator[dict[str, 
             yield row | _nothing("not estimable: fewer than two models or tasks", grid.notes)
             continue
         own, statistic = component(place, both), partial(_correlation, place)
-        why = _why(own, len(grid.cluster_names), tasks)
+        why = _why(own) or too_few(len(grid.cluster_names), tasks, analysis.cluster_by)
         between = None if why else jk.interval(jk.leave_out_of(statistic, both, clusters), fisher=True)
         if not why and between is None:
-            why = "no interval: undefined without some cluster or task"
+            why = f"no interval: undefined without some {analysis.cluster_by} or task"
         defined = bool(np.isfinite(own.correlation))
         yield row | {
             "x_variance": own.x, "y_variance": own.y, "covariance": own.covariance,
@@ -124,11 +124,9 @@ def _correlation(place: int, sides: Sequence[Floats]) -> float:
     return component(place, sides).correlation
 
 
-def _why(found: Component, clusters: int, tasks: int) -> str:
+def _why(found: Component) -> str:
     if min(found.x, found.y) < _FLAT:
         return "not estimable: a variance is not positive"
     if not np.isfinite(found.correlation):
         return "not estimable: the covariance exceeds the variances"
-    if clusters < MIN_CLUSTERS:
-        return f"descriptive only: {clusters} clusters, an interval needs {MIN_CLUSTERS}"
-    return f"no interval: {tasks} tasks, an interval needs {MIN_TASKS}" if tasks < MIN_TASKS else ""
+    return ""

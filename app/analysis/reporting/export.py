@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from app.analysis.answer import units
 from app.analysis.reporting.forest import subset_name
 from app.analysis.vocabulary import INTACT_FILTER, LEVEL_NAMES, SHORT
 
@@ -89,7 +90,18 @@ def _correlations(rows: list[Row]) -> _Printed:
         and row["filter"].removeprefix(f"{INTACT_FILTER},").startswith(_SUBSETS)
     ]
     kept.sort(key=lambda row: (row["filter"] != "all", row["filter"], order.index(row["level"])))
-    heads = ("Pairs", "Level", "Statistic", "Predictor", "Estimate", r"95\,\% interval", "$p$", "Clusters", "Tasks")
+    unit = units(row["interval"] for row in rows)[1].capitalize()
+    heads = (
+        "Pairs",
+        "Level",
+        "Statistic",
+        "Predictor",
+        "Estimate",
+        r"95\,\% interval",
+        "$p$",
+        unit,
+        "Tasks",
+    )
     lines = [
         (
             (

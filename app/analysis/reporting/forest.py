@@ -6,8 +6,9 @@ Numbers stay text, so that the plot can be read aloud, copied and printed; only 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
-from app.analysis.answer import Row, bounds, find, main_filter, number
+from app.analysis.answer import Row, bounds, find, main_filter, number, units
 from app.analysis.vocabulary import FLOOR_FILTER, INTACT_FILTER, LEVEL_NAMES, SHORT, Level
+from app.grammar import counted
 
 WIDTH = 1000.0
 
@@ -180,11 +181,11 @@ def _forest(chosen: Sequence[tuple[str, str, str, Row]]) -> Forest:
     measured = scale(end for *_, r in chosen for end in (r.estimate, r.ci_low, r.ci_high, r.boot_low, r.boot_high))
     lines: list[Line] = []
     before = ("", "")
+    unit = units(row.interval for *_, row in chosen)
     for group, label, kind, row in chosen:
         signed = kind == "delta" or row.method.endswith("-delta")
         text = (number(row.estimate, signed=signed), bounds(row, signed=signed))
-        clusters, tasks = ("" if count == 1 else "s" for count in (row.n_clusters, row.n_tasks))
-        shape = f"{row.n:,} pairs: {row.n_clusters} cluster{clusters} × {row.n_tasks} task{tasks}"
+        shape = f"{row.n:,} pairs: {row.n_clusters} {unit[row.n_clusters != 1]} × {counted(row.n_tasks, 'task')}"
         bar = Bar(*(measured.place(v) for v in (row.estimate, row.ci_low, row.ci_high, row.boot_low, row.boot_high)))
         # What a line rests on is said once, until it changes.
         same = bool(lines) and before == (shape, row.note)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from app.analysis.answer import Row, find, main_filter
 from app.analysis.estimation.refusals import MIN_CLUSTERS, MIN_TASKS
-from app.analysis.vocabulary import CONDITIONS, FLOOR
+from app.analysis.vocabulary import CONDITIONS, FLOOR, UNITS
 from app.study import Analysis
 
 
@@ -35,17 +35,17 @@ def methods(rows: Sequence[Row], analysis: Analysis, extent: Extent) -> list[str
         "Rank coefficients are taken on the centred scores, rounded to twelve decimals so that ties stay ties.",
         _intervals(analysis),
         "Nothing is said of models from one base model, nor of tasks from one task. "
-        f"Refusals: no interval below {MIN_TASKS} tasks or {MIN_CLUSTERS} clusters, nor where leaving one out makes "
-        "the estimate undefined. Runs or tasks on which a side does not vary are left out of all levels and named. "
-        "Where cells are missing, means of runs and tasks are those of least squares over the cells that are there; "
-        "components of variance need a complete part of runs and tasks. An undefined estimate is reported as such, "
-        "never as a number.",
+        f"Refusals: no interval below {MIN_TASKS} tasks or {MIN_CLUSTERS} {UNITS[analysis.cluster_by][1]}, nor where "
+        "leaving one out makes the estimate undefined. Runs or tasks on which a side does not vary are left out of all "
+        "levels and named. Where cells are missing, means of runs and tasks are those of least squares over the cells "
+        "that are there; components of variance need a complete part of runs and tasks. An undefined estimate is "
+        "reported as such, never as a number.",
         _tests(rows),
     ]
     if any(row.boot_low is not None for row in rows):
         lines.append(
             "The thin intervals beside them are percentiles of a two-way pigeonhole bootstrap, which draws "
-            f"{'families' if analysis.cluster_by == 'family' else 'base models'} and tasks with replacement; they "
+            f"{UNITS[analysis.cluster_by][1]} and tasks with replacement; they "
             "stand there as a check, since in simulated studies the jackknife's cover more nearly as often as they say."
         )
     if any(row.method.startswith("pearson-corrected") for row in rows):
@@ -94,7 +94,7 @@ def _tests(rows: Sequence[Row]) -> str:
 
 def _intervals(analysis: Analysis) -> str:
     by_family = analysis.cluster_by == "family"
-    unit = "families" if by_family else "base models"
+    unit = UNITS[analysis.cluster_by][1]
     cover = (
         "How often they cover in simulated studies of several designs, and where they are wider than need be, stands "
         "in docs/coverage.md of FewTune's repository."

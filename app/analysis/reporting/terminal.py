@@ -5,7 +5,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from app.analysis.answer import Row, bounds, find, number, rows_of
+from app.analysis.answer import Row, bounds, find, number, rows_of, units
 from app.analysis.vocabulary import LEVEL_NAMES, SHORT
 
 
@@ -23,7 +23,7 @@ def correlation_lines(correlations: pa.Table, *, filter: str = "all", method: st
         shown.add_column(SHORT.get(rival, rival), justify="right")
         shown.add_column("difference", justify="right")
     shown.add_column("n", justify="right")
-    shown.add_column("clusters x tasks", justify="right")
+    shown.add_column(f"{units(row.interval for row in rows)[1]} x tasks", justify="right")
     for level, name in LEVEL_NAMES.items():
         row = find(rows, level, method, filter=filter)
         if row is None:

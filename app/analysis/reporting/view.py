@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from markupsafe import Markup
 
-from app.analysis.answer import Row, answer, bounds, find, main_filter, marked, number
+from app.analysis.answer import Row, answer, bounds, find, main_filter, marked, number, units
 from app.analysis.estimation import grid as grids
 from app.analysis.estimation.refusals import MIN_TASKS
 from app.analysis.pairing import audits
@@ -85,6 +85,7 @@ def _estimates(rows: list[Row]) -> Shown:
         "subsets": forest.by_subset(rows),
         "single_tasks": forest.by_task(rows),
         "corrected": forest.corrected(rows),
+        "unit": units(row.interval for row in rows)[1],
         "methods": _methods(rows),
         "trap": _trap(rows) if find(rows, "pooled", "pearson-delta") else None,
         "rest": [row for row in rows if not row.filter.startswith(("task=", "run="))],

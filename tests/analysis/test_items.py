@@ -11,6 +11,7 @@ from made_tables import World, scores
 from app.analysis.pairing import items as of_items
 from app.analysis.pairing.items import Asked, Items, items, margin
 from app.analysis.pairing.pairs import Missing, pairs, without, without_baselines
+from app.analysis.statistics import statistics
 from app.study import Analysis
 
 SMALL = World(families=2, bases=2, recipes=2, tasks=4)
@@ -156,6 +157,7 @@ def test_a_baseline_that_holds_other_items_is_named_and_left_out_of_its_pairs_al
             assert after == before
     assert kept.table.schema.equals(made_.table.schema, check_metadata=True)
     assert without_baselines(made_, []).table.equals(made_.table)
+    assert statistics(scores(SMALL), made_, found, Analysis(), "made").tables["pairs"].equals(kept.table)
 
 
 @pytest.mark.parametrize(

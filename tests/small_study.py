@@ -58,6 +58,7 @@ def heed_interrupts() -> None:
 def finish(process: subprocess.Popen[str]) -> str:
     output, _ = process.communicate(timeout=300)
     assert "Traceback" not in output, output
+    assert "\tINFO " not in output, output  # of a library, whatever it is
     return output
 
 

@@ -4,6 +4,7 @@ One dataset serves all models and tasks: a block is a bundle of cells that share
 each model once. Only slugs and failures come back to the driver, whatever the number of items.
 """
 
+import logging
 import pickle
 import threading
 from collections import Counter
@@ -47,6 +48,7 @@ def evaluate(study: str, cells: Sequence[EvaluateCell], store: Store, done: Done
     """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it was set up anew where Ray Data was first imported
     _Stopper.stopped = stopped
     context.custom_execution_callback_classes = cast(list[type[ExecutionCallback]], [_Stopper])
     types = nodes.living()

@@ -41,7 +41,7 @@ def session(cpus: int | None = None) -> Generator[None]:
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     with _hushed(), _own_signals():
         _start(cpus)
-    for noisy in ("ray.data", "ray.tune", "ray.train"):
+    for noisy in ("ray.tune", "ray.train"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         yield

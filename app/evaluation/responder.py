@@ -22,10 +22,10 @@ from app.errors import DISK_FULL, FewTuneError, disk_full, passing
 from app.evaluation import requests
 from app.evaluation.judgement import Response, Tally
 from app.evaluation.requests import responses_path
-from app.identity import text_hash, versions
+from app.identity import text_hash
 from app.models import adapters, budget, chat, generation, scoring, tokens, vllm_decoding
 from app.models.loading import LoadedModel, commit, load, parameters
-from app.models.source import base_source, device, device_name, run_source, tuned_folder
+from app.models.source import base_source, device, environment, run_source, tuned_folder
 from app.plan import EvaluateCell, Run, columns
 from app.store import Artefact, Record, Store
 from app.tasks import catalog, prompts
@@ -117,8 +117,8 @@ class Responder:
             "commit": commit(held.loaded),
         } | engine.told()
         seconds = time.monotonic() - started
-        environment = versions() | {"device": device_name(held.loaded.device)}
-        self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, environment, artefacts))
+        told = environment(held.loaded.device)
+        self._store.write_record(Record(cell.kind, cell.slug, cell.inputs, result, seconds, told, artefacts))
 
     def _decode(self, held: _Held, cell: EvaluateCell, answers: dict[str, object]) -> generation.Decode | None:
         """What writes in the place of our own loop; None: nothing does."""

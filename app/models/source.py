@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from app.errors import CellError, ModelError, StoreError
+from app.identity import versions
 from app.models.loading import ModelSource, tokenizer
 from app.plan import Base, Needs, Run
 from app.store import Store
@@ -68,6 +69,11 @@ def device(needs: Needs) -> str:
     if needs.gpus and not torch.cuda.is_available():
         raise CellError("the study asks for a GPU, and torch sees none on this node: set resources.gpus to 0")
     return "cuda" if needs.gpus else "cpu"
+
+
+def environment(device: str) -> dict[str, str]:
+    """What computes, for a record: versions, and the device, since processors round differently."""
+    return versions() | {"device": device_name(device)}
 
 
 @cache

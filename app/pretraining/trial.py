@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 
 from app.errors import CellError
-from app.identity import versions
 from app.models.loading import ModelSource, load, parameters, save_checkpoint
-from app.models.source import base_folder
+from app.models.source import base_folder, environment
 from app.pretraining import loop
 from app.store import Artefact, Record
 from app.trials import STATE, Payload, Progress
@@ -38,7 +37,7 @@ def pretrain(payload: Payload, progress: Progress) -> None:
             result = loop.pretrain(spec, folder, state=state, report=report)
     facts = {key: value for key, value in result._asdict().items() if key != "seconds"}
     seconds = time.monotonic() - started
-    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, versions(), artefacts))
+    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, environment("cpu"), artefacts))
 
 
 def convert(payload: Payload, progress: Progress) -> None:
@@ -52,5 +51,5 @@ def convert(payload: Payload, progress: Progress) -> None:
         save_checkpoint(loaded, folder)
     facts = {"parameters": parameters(loaded)}
     seconds = time.monotonic() - started
-    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, versions(), artefacts))
+    store.write_record(Record(cell.kind, cell.slug, cell.inputs, facts, seconds, environment("cpu"), artefacts))
     progress(1, 1)

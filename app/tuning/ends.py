@@ -11,9 +11,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from app.errors import CellError, TaskError
-from app.identity import versions
 from app.models.loading import LoadedModel, commit, context_length, load
-from app.models.source import base_source, run_folder
+from app.models.source import base_source, environment, run_folder
 from app.plan import Run, TuneCell
 from app.store import Artefact, Record, Store
 from app.trials import Payload
@@ -116,7 +115,8 @@ def keep(payload: Payload, made: Prepared, result: Result) -> None:
     artefacts = _save(run, made, result, payload.store)
     seconds = (time.monotonic() - made.started) / max(1, len(cell.beside))
     facts = {**result.tuned._asdict(), **made.facts, "ways": result.ways}
-    payload.store.write_record(Record(cell.kind, f"tune/{run.slug}", run.inputs, facts, seconds, versions(), artefacts))
+    told = environment(made.loaded.device)
+    payload.store.write_record(Record(cell.kind, f"tune/{run.slug}", run.inputs, facts, seconds, told, artefacts))
 
 
 def _save(run: Run, made: Prepared, result: Result, store: Store) -> dict[str, Artefact]:

@@ -6,6 +6,9 @@ import pyarrow.parquet as pq
 from in_process import fewtune
 from small_study import STUDY, tables
 
+from app.models.source import device_name
+from app.store import Store
+
 
 def test_a_run_leaves_one_score_row_for_each_metric_of_each_evaluation(undisturbed: Path) -> None:
     scores = pq.read_table(undisturbed / "tables" / "scores.parquet").to_pandas()
@@ -23,6 +26,12 @@ def test_both_sides_of_a_pair_saw_the_same_items_in_the_same_order(undisturbed: 
     for task in ("first", "last", "plural", "antonym"):
         seen = {tuple(pq.read_table(f)["item"].to_pylist()) for f in responses.rglob(f"{task}.parquet")}
         assert len(seen) == 1
+
+
+def test_every_record_names_the_processor_since_another_rounds_otherwise(undisturbed: Path) -> None:
+    records = Store(undisturbed).records()
+    assert {record.kind for record in records.values()} == {"pretrain", "tune", "evaluate"}
+    assert {record.environment["device"] for record in records.values()} == {device_name("cpu")}
 
 
 def test_the_second_run_computes_nothing_and_leaves_identical_tables(

@@ -254,18 +254,27 @@ def margin(responses: pa.Table) -> _Floats:
     return found
 
 
+def _baseline(x: _Side, z: _Side | str) -> tuple[_Floats, str]:
+    """What the baseline answered to the items of x, NaN where nothing, and why it is none: it holds other items."""
+    nothing = np.full(len(x.items), np.nan)
+    if isinstance(z, str):
+        return nothing, "" if z == _UNREAD else f"z {z}"
+    order = _order(x.items, z.items)
+    if order is None:
+        shared = len(x.items) - _places(x.items, z.items).null_count
+        return nothing, f"z holds {shared} of the {len(x.items)} items of x"
+    return z.right[np.asarray(order)], ""
+
+
 def _join(metric: str, x: _Side, y: _Side, z: _Side | str) -> _Joined:
     order = _order(x.items, y.items)
     if order is None:
         shared = len(x.items) - _places(x.items, y.items).null_count
         return _Joined({}, mismatch=f"x and y share {shared} of {len(x.items)} and {len(y.items)} items")
-    at_z, other = (None, "" if z == _UNREAD else f"z {z}") if isinstance(z, str) else (_order(x.items, z.items), "")
-    if not isinstance(z, str) and at_z is None:
-        other = f"z holds {len(x.items) - _places(x.items, z.items).null_count} of the {len(x.items)} items of x"
+    z_right, other = _baseline(x, z)
     if metric not in RIGHT:
         return _Joined({}, left_out=f"{metric} is not right or wrong for each item", other_baseline=other)
     at_y = np.asarray(order)
-    z_right = z.right[np.asarray(at_z)] if at_z is not None and not isinstance(z, str) else np.full(len(at_y), np.nan)
     return _Joined(
         {
             "item": x.items,

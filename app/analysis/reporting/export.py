@@ -91,17 +91,7 @@ def _correlations(rows: list[Row]) -> _Printed:
     ]
     kept.sort(key=lambda row: (row["filter"] != "all", row["filter"], order.index(row["level"])))
     unit = units(row["interval"] for row in rows)[1].capitalize()
-    heads = (
-        "Pairs",
-        "Level",
-        "Statistic",
-        "Predictor",
-        "Estimate",
-        r"95\,\% interval",
-        "$p$",
-        unit,
-        "Tasks",
-    )
+    heads = ("Pairs", "Level", "Statistic", "Predictor", "Estimate", r"95\,\% interval", "$p$", unit, "Tasks")
     lines = [
         (
             (
